@@ -1,0 +1,1 @@
+"""The nine nouns, settings and errors. Imports nothing of ours."""

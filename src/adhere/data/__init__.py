@@ -1,0 +1,1 @@
+"""Reading and writing records, seeds, novelty, decontamination, balance and pairs."""

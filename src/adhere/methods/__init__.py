@@ -1,0 +1,1 @@
+"""Published methods, one readable file each."""

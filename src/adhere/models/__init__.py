@@ -1,0 +1,1 @@
+"""Local engines, endpoints and the scripted model; chat templates, scoring and budget."""

@@ -1,0 +1,1 @@
+"""One loop, losses, adapters, packing, checkpoints and export."""

@@ -1,0 +1,1 @@
+"""Constraint types: writing, verifying, repairing and grading; scoring of replies."""

@@ -1,0 +1,117 @@
+"""`ConstraintType`: one object for writing, verifying, repairing and grading a constraint.
+
+A type is data and small functions; a constraint in a record is a `core.record.Check` that names a type and
+its parameters. The same object writes the instruction, checks feasibility and conflicts, filters data,
+repairs replies and grades them.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from adhere.core.errors import VerifierError, did_you_mean
+from adhere.core.record import Check
+from adhere.core.verifier import Verdict
+
+Params = Mapping[str, Any]
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """What a constraint may look at when its parameters are drawn.
+
+    `instruction` is the plain instruction, `answer_words` about how many words an ordinary answer has,
+    so that a drawn length is one that the answer can have.
+    """
+
+    instruction: str
+    answer_words: int = 120
+
+
+class Example(msgspec.Struct, frozen=True):
+    """Parameters, a reply that passes, and replies that just fail."""
+
+    params: dict[str, Any]
+    gold: str
+    near_misses: tuple[str, ...]
+
+
+class ConstraintType(msgspec.Struct, frozen=True):
+    """A kind of constraint.
+
+    `id` is `group:name` as IFEval writes it (our own types follow the form); `family` is what train and
+    held-out splits are made of. `parameters` maps each parameter to its Python type; a missing, unknown or
+    mistyped one is an error, never a draw. `phrasings` and `heldout_phrasings` are format strings over what
+    `words` makes of the parameters; the held-out ones never reach training data. `verify(params, reply)`
+    judges a non-blank reply as given. `draw` gives feasible parameters, or None where the instruction does
+    not suit the type. `repair(params, reply)` gives a reply meant to pass, or None where code cannot.
+    """
+
+    id: str
+    family: str
+    parameters: dict[str, type | tuple[type, ...]]
+    phrasings: tuple[str, ...]
+    heldout_phrasings: tuple[str, ...]
+    verify: Callable[[Params, str], Verdict]
+    draw: Callable[[random.Random, Drawing], dict[str, Any] | None]
+    examples: tuple[Example, ...]
+    words: Callable[[Params], dict[str, str]] = lambda params: {key: str(value) for key, value in params.items()}
+    repair: Callable[[Params, str], str | None] | None = None
+
+    def validated(self, params: Params) -> Params:
+        """`params` without nulls, or a `VerifierError` naming the missing, unknown or mistyped one."""
+        given = {key: value for key, value in params.items() if value is not None}
+        for key in given:
+            if key not in self.parameters:
+                raise VerifierError(f"{self.id} has no parameter {key!r}", did_you_mean(key, self.parameters))
+        for key, kind in self.parameters.items():
+            if key not in given:
+                raise VerifierError(f"{self.id} needs parameter {key!r}", f"Found only: {sorted(given) or 'nothing'}.")
+            value = given[key]
+            if isinstance(value, float) and value.is_integer() and kind is int:
+                given[key] = value = int(value)  # IFEval-style files store counts as 2.0
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise VerifierError(f"{self.id}: {key} should be {_type_name(kind)}, found {value!r}")
+        return given
+
+    def phrase(self, params: Params, template: str) -> str:
+        """`template` filled with the parameters in words."""
+        return string.Formatter().vformat(template, (), self.words(params))
+
+    def write(self, rng: random.Random, params: dict[str, Any], heldout: bool = False) -> Check:
+        """A `Check` with a drawn phrasing, from the training or the held-out set."""
+        template = rng.choice(self.heldout_phrasings if heldout else self.phrasings)
+        return Check(self.id, params, self.phrase(params, template))
+
+
+def _type_name(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(one.__name__ for one in kinds)
+
+
+def passed(reason: str, spans: tuple[tuple[int, int], ...] = (), vacuous: bool = False) -> Verdict:
+    """A passing verdict."""
+    return Verdict(True, 1.0, reason, vacuous, spans)
+
+
+def failed(reason: str, score: float = 0.0, spans: tuple[tuple[int, int], ...] = ()) -> Verdict:
+    """A failing verdict; `score` is partial credit below 1."""
+    return Verdict(False, min(max(score, 0.0), 0.99), reason, False, spans)
+
+
+def judged_count(
+    found: int, relation: str, wanted: int, thing: str, spans: tuple[tuple[int, int], ...] = ()
+) -> Verdict:
+    """The verdict on a count: relations are IFEval's `less than` (strict) and `at least`, and our `exactly`."""
+    met = {"less than": found < wanted, "at least": found >= wanted, "exactly": found == wanted}
+    if relation not in met:
+        raise VerifierError(f"unknown relation {relation!r}", did_you_mean(relation, met))
+    said = f"{found} {thing}, wanted {relation} {wanted}"
+    if met[relation]:
+        return passed(said, spans, vacuous=relation == "less than" and found == 0)
+    miss = abs(found - wanted) + (relation == "less than")
+    return failed(said, 1.0 - miss / max(found, wanted, 1), spans)
