@@ -1,0 +1,68 @@
+"""Files that are either whole or absent: temporary file, fsync, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from adhere.core.errors import StoreError
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an `OSError` about `path` into a `StoreError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "The disk is full: free some space, then run: adhere resume",
+            errno.EDQUOT: "The disk quota is used up: free some space, then run: adhere resume",
+            errno.EROFS: "The disk is read-only: choose another place with -o FOLDER.",
+            errno.EACCES: "No permission: choose another place with -o FOLDER.",
+            errno.EPERM: "No permission: choose another place with -o FOLDER.",
+        }
+        hint = hints.get(error.errno or 0, "Check the path and the disk.")
+        raise StoreError(f"cannot read or write {path}: {error.strerror or error}", hint) from error
+
+
+def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write `chunks` to `path` so that a crash leaves the old file or the whole new one.
+
+    Raises `StoreError` when the disk is full, read-only or not ours; the old file then stays.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` durable, where the system can."""
+    with contextlib.suppress(OSError):  # some systems cannot open folders; the rename is still atomic
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with explained(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,247 @@
+"""`Run`: a folder that holds everything about one run, and from which it can be resumed.
+
+Resume is replay. Methods are deterministic given inputs, settings, seed and the model's replies, so a run
+journals each reply under (model, content of the ask, how often it was asked before); a resumed run walks the
+same path and asks only for what is missing. Method code has no checkpoint logic.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import importlib.metadata
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import adhere
+from adhere.core.errors import StoreError
+from adhere.core.model import Ask, Generates, Reply
+from adhere.core.record import content_hash
+from adhere.store.files import explained, write_atomically
+from adhere.store.journal import Journal
+
+_PACKAGES = ("torch", "transformers", "openvino", "openvino-genai", "numpy", "msgspec", "langdetect", "rapidfuzz")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What determines the results: the verb, its settings as resolved (nulls kept), and its inputs.
+
+    `inputs` maps a role (`seeds`, `model`) to the content hash or fingerprint of what was given. Things that
+    cannot change results (device, threads, timeouts, progress) stay out.
+    """
+
+    verb: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the plan; names the run folder."""
+        return content_hash(self)
+
+
+class Run:
+    """An open run folder. Only one process may hold it."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.about = about
+        self._lock = _lock(folder)
+        self.journal = Journal(folder / "journal.jsonl")
+        self._known: dict[tuple[str, int], Reply] = {}
+        self._asked: Counter[str] = Counter()
+        self._before_s = 0.0
+        self._started = time.monotonic()
+        self.stage = ""
+        for entry in self.journal.entries:
+            self._before_s = max(self._before_s, float(entry.get("elapsed", 0.0)))
+            if entry["kind"] == "reply":
+                reply = msgspec.convert(entry["reply"], Reply)
+                self._known[(entry["key"], entry["nth"])] = reply
+
+    @classmethod
+    def create(cls, root: Path, plan: Plan, command: Sequence[str]) -> Run:
+        """A new folder `root/DATE-VERB-HASH`; an unfinished one of the same plan is refused with a hint."""
+        stem = f"{datetime.date.today().isoformat()}-{plan.verb}-{plan.fingerprint[:6]}"
+        folder = root / stem
+        number = 1
+        while folder.exists():
+            if not is_finished(folder):
+                raise StoreError(
+                    f"an unfinished run of the same plan is in {folder}",
+                    f"Go on with it: adhere resume {folder}   (or delete the folder to start again)",
+                )
+            number += 1
+            folder = root / f"{stem}-{number}"
+        about = {
+            "plan": msgspec.to_builtins(plan),
+            "fingerprint": plan.fingerprint,
+            "command": list(command),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "adhere": adhere.__version__,
+            "packages": _versions(),
+            "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        }
+        write_atomically(folder / "run.json", [msgspec.json.format(msgspec.json.encode(about), indent=2), b"\n"])
+        return cls(folder, about)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """The run in `folder`; a `StoreError` when it is none, is torn, or another process holds it."""
+        return cls(folder, read_about(folder))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it was resolved when the run began."""
+        return msgspec.convert(self.about["plan"], Plan)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds worked on this run, over all its sessions."""
+        return self._before_s + time.monotonic() - self._started
+
+    def remember(self, model: Generates, meter: Callable[[Reply], None] | None = None) -> Remembered:
+        """`model`, with finished replies kept in the journal and never asked for twice.
+
+        `meter` is called for each reply that was really asked for.
+        """
+        return Remembered(self, model, meter)
+
+    def recall(self, key: str) -> tuple[int, Reply | None]:
+        """How often `key` was asked before in this walk, and the reply kept for this time, if any."""
+        nth = self._asked[key]
+        self._asked[key] += 1
+        return nth, self._known.get((key, nth))
+
+    def keep(self, key: str, nth: int, reply: Reply) -> None:
+        """Journal a finished reply; a failure is recorded as such and owed again."""
+        kind = "reply" if reply.finish != "error" else "failure"
+        self.log(kind, key=key, nth=nth, reply=msgspec.to_builtins(reply))
+
+    def log(self, kind: str, **values: Any) -> None:
+        """Append a line about what just finished."""
+        self.journal.append(kind, stage=self.stage, elapsed=round(self.elapsed_s, 2), **values)
+
+    def logged(self, kind: str) -> list[dict[str, Any]]:
+        """All lines of a kind that were in the journal when the run was opened."""
+        return [entry for entry in self.journal.entries if entry["kind"] == kind]
+
+    def seal(self, name: str, chunks: Iterable[bytes]) -> Path:
+        """Write `out/name` whole; a sealed output is never changed by later stages."""
+        path = self.folder / "out" / name
+        write_atomically(path, chunks)
+        return path
+
+    def finish(self) -> None:
+        """Mark the run as finished and let go of the folder."""
+        self.log("finished")
+        self.journal.sync()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder without finishing: it can be resumed."""
+        self.journal.close()
+        os.close(self._lock)
+
+
+class Remembered:
+    """A model whose finished replies are in a run's journal; forwards name, fingerprint and scoring."""
+
+    def __init__(self, run: Run, model: Generates, meter: Callable[[Reply], None] | None = None) -> None:
+        self._run = run
+        self._model = model
+        self._meter = meter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    @property
+    def name(self) -> str:
+        """The wrapped model's name."""
+        return self._model.name
+
+    @property
+    def fingerprint(self) -> str:
+        """The wrapped model's fingerprint."""
+        return self._model.fingerprint
+
+    def generate(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Reply]]:
+        """Kept replies first, then those that the model still owes, journaled as they finish."""
+        owed: list[tuple[int, str, int]] = []
+        fingerprint = self._model.fingerprint
+        for position, ask in enumerate(asks):
+            key = content_hash([fingerprint, ask.key])
+            nth, reply = self._run.recall(key)
+            if reply is None:
+                owed.append((position, key, nth))
+            else:
+                yield position, reply
+        if not owed:
+            return
+        for index, reply in self._model.generate([asks[position] for position, _, _ in owed]):
+            position, key, nth = owed[index]
+            self._run.keep(key, nth, reply)
+            if self._meter is not None:
+                self._meter(reply)
+            yield position, reply
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The contents of `run.json`; a `StoreError` when `folder` is not a run folder."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise StoreError(f"{folder} is not a run folder: it has no run.json", "See the runs with: adhere runs")
+    with explained(path):
+        data = path.read_bytes()
+    try:
+        about = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path} is not JSON: {error}", "The folder is damaged; start a new run.") from None
+    if not isinstance(about, dict) or "plan" not in about:
+        raise StoreError(f"{path} has no plan", "The folder is damaged; start a new run.")
+    return about
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in `folder` came to its end."""
+    path = folder / "journal.jsonl"
+    if not path.is_file():
+        return False
+    with explained(path), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return b'{"kind":"finished"' in file.read()
+
+
+def find_runs(root: Path) -> list[Path]:
+    """All run folders under `root`, newest last."""
+    found = [path.parent for path in root.glob("*/run.json")] if root.is_dir() else []
+    return sorted(found, key=lambda folder: (folder / "run.json").stat().st_mtime)
+
+
+def _lock(folder: Path) -> int:
+    path = folder / ".lock"
+    with explained(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StoreError(f"another process works in {folder}", "Wait until it ends, or stop it first.") from None
+    return handle
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
