@@ -106,6 +106,10 @@ class Trains(Model, Protocol):
         """A folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json."""
         ...
 
+    def with_weights(self, folder: Path, name: str) -> Generates:
+        """The same kind of model with the weights in `folder`."""
+        ...
+
 
 def replies(model: Generates, asks: Sequence[Ask]) -> list[Reply]:
     """All replies in the order of the asks."""
