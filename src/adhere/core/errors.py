@@ -70,12 +70,6 @@ class StoreError(AdhereError):
     code = EXIT_ENVIRONMENT
 
 
-class BudgetSpent(AdhereError):
-    """The budget is used up. Callers keep what is finished and go on to the next stage."""
-
-    code = EXIT_FINE
-
-
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """A sentence naming the nearest known words, or all of them when none is near."""
     options = sorted(known)

@@ -66,4 +66,6 @@ def _entry(path: Path, arrow: str) -> Entry:
             values = {word.arg: ast.literal_eval(word.value) for word in node.value.keywords if word.arg}
             card = msgspec.convert(values, Card)
             return Entry(path.stem.replace("_", "-"), arrow, str(path), ast.get_docstring(tree) or "", card)
-    raise SettingsError(f"{path} has no literal CARD", "Write CARD = Card(summary=..., version=...) with literals only.")
+    raise SettingsError(
+        f"{path} has no literal CARD", "Write CARD = Card(summary=..., version=...) with literals only."
+    )

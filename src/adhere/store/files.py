@@ -45,11 +45,18 @@ def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
             temporary.replace(path)
             sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def sync_folder(folder: Path) -> None:

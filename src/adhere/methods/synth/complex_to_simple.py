@@ -32,14 +32,15 @@ from dataclasses import dataclass
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling, replies
+from adhere.core.model import Ask, Generates, Reply, Sampling
 from adhere.core.progress import Progress, silent
-from adhere.core.record import Record, assistant, user
+from adhere.core.record import Check, Record, assistant, user
 from adhere.core.step import Dropped
 from adhere.verify.catalogue import IFEVAL_TYPES
 from adhere.verify.compose import compose
-from adhere.verify.guard import degenerate, trimmed
+from adhere.verify.guard import degenerate, repetition
 from adhere.verify.repair import correct
+from adhere.verify.rewriting import to_last_sentence
 
 CARD = Card(
     summary="Compose 1-4 checkable constraints, sample, correct failures constraint by constraint.",
@@ -76,12 +77,19 @@ class Settings:
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A reply on its way to a row: its text, what code repaired, and why it cannot be a row (or None)."""
+    """A reply on its way to a row: as corrected and as given, what code repaired, what still fails, and why it
+    is no answer at all (empty when it is one)."""
 
     text: str
     raw: str
-    repaired: tuple[str, ...]
-    failure: str | None
+    repaired: tuple[Check, ...] = ()
+    failing: tuple[Check, ...] = ()
+    refused: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can be a row."""
+        return not self.failing and not self.refused
 
 
 def synth(
@@ -95,11 +103,7 @@ def synth(
     """
     rng = random.Random(seed)
     prompts = _composed(records, settings, rng)
-    asks = [
-        _ask(prompt, sample, settings, seed)
-        for prompt in prompts
-        for sample in range(settings.samples)
-    ]
+    asks = [_ask(prompt, sample, settings, seed) for prompt in prompts for sample in range(settings.samples)]
     answered = _answers(model, asks, "synthesise: replies", progress)
     tried = [
         [_candidate(prompt, reply) for reply in answered[number * settings.samples :][: settings.samples]]
@@ -107,8 +111,9 @@ def synth(
     ]
     asked_again: set[int] = set()
     for _ in range(settings.ask_again):
-        owed = [n for n, options in enumerate(tried) if not _best(options) and _closest(options)]
-        again = [_ask_again(prompts[n], _closest(tried[n]), settings, seed) for n in owed]
+        near = {n: _closest(options) for n, options in enumerate(tried) if not _best(options)}
+        owed = {n: candidate for n, candidate in near.items() if candidate is not None}
+        again = [_ask_again(prompts[n], candidate, settings, seed) for n, candidate in owed.items()]
         for n, reply in zip(owed, _answers(model, again, "synthesise: asking again", progress), strict=True):
             tried[n].append(_candidate(prompts[n], reply))
             asked_again.add(n)
@@ -117,9 +122,7 @@ def synth(
 
 
 def _composed(records: Sequence[Record], settings: Settings, rng: random.Random) -> list[Record]:
-    types = {
-        kind: one for kind, one in IFEVAL_TYPES.items() if not settings.families or one.family in settings.families
-    }
+    types = [one for one in IFEVAL_TYPES.values() if not settings.families or one.family in settings.families]
     prompts: list[Record] = []
     order: list[Record] = []
     misses = 0
@@ -134,7 +137,7 @@ def _composed(records: Sequence[Record], settings: Settings, rng: random.Random)
         if composed is None:
             misses += 1
             continue
-        prompts.append(composed.derive(_made_by()).noted(plain=seed_record.instruction))
+        prompts.append(msgspec.structs.replace(composed, made_by=_made_by()))
     return prompts
 
 
@@ -145,15 +148,13 @@ def _made_by() -> str:
 def _ask(prompt: Record, sample: int, settings: Settings, seed: int) -> Ask:
     messages = prompt.prompt
     if sample % 2 and prompt.checks:
-        messages = (*messages[:-1], user(prompt.notes["plain"]))
+        messages = (*messages[:-1], user(str(prompt.notes["instruction"])))
     return Ask(messages, _sampling(settings, seed), sample)
 
 
-def _ask_again(prompt: Record, near: Candidate | None, settings: Settings, seed: int) -> Ask:
-    text = near.text if near else ""
-    failures = (near.failure if near else None) or ""
-    complaint = ASK_AGAIN.format(failures="\n".join(f"- {part}" for part in failures.split("; ")))
-    return Ask((*prompt.prompt, assistant(text), user(complaint)), _sampling(settings, seed))
+def _ask_again(prompt: Record, near: Candidate, settings: Settings, seed: int) -> Ask:
+    complaint = ASK_AGAIN.format(failures="\n".join(f"- {check.phrase}" for check in near.failing))
+    return Ask((*prompt.prompt, assistant(near.text), user(complaint)), _sampling(settings, seed))
 
 
 def _sampling(settings: Settings, seed: int) -> Sampling:
@@ -166,41 +167,41 @@ def _answers(model: Generates, asks: Sequence[Ask], task: str, progress: Progres
             progress(task, done, len(asks))
             yield position, reply
 
-    found = {position: reply for position, reply in watched()}
+    found = dict(watched())
     return [found.get(number, Reply("", "error", error="no reply came")) for number in range(len(asks))]
 
 
 def _candidate(prompt: Record, reply: Reply) -> Candidate:
     if reply.finish == "error":
-        return Candidate("", "", (), f"not answered: {reply.error}")
-    text = trimmed(reply.text) if reply.finish == "length" else reply.text.strip()
-    if not text:
-        return Candidate("", reply.text, (), "guard: empty")
+        return Candidate("", "", refused=f"not answered: {reply.error}")
+    raw = reply.text.strip()
+    text = to_last_sentence(raw) if reply.finish == "length" else raw
+    if repetition(raw):  # a loop that was cut short is still a loop
+        return Candidate(text, raw, refused=f"guard: {repetition(raw)}")
     correction = correct(prompt, text, IFEVAL_TYPES)
     reason = degenerate(prompt, correction.reply)
-    failure = f"guard: {reason}" if reason else None
-    if correction.failing:
-        failure = "; ".join(correction.failing)
-    return Candidate(correction.reply, reply.text, tuple(correction.repaired), failure)
+    return Candidate(
+        correction.reply, raw, correction.repaired, correction.failing, f"guard: {reason}" if reason else ""
+    )
 
 
 def _best(options: Sequence[Candidate]) -> Candidate | None:
-    sound = [option for option in options if option.failure is None]
-    return min(sound, key=lambda option: len(option.repaired), default=None)
+    return min((one for one in options if one.sound), key=lambda one: len(one.repaired), default=None)
 
 
 def _closest(options: Sequence[Candidate]) -> Candidate | None:
-    near = [one for one in options if one.text and one.failure and not one.failure.startswith(("guard", "not "))]
-    return min(near, key=lambda one: (one.failure or "").count(";"), default=None)
+    near = [one for one in options if one.failing and not one.refused]
+    return min(near, key=lambda one: len(one.failing), default=None)
 
 
 def _row(prompt: Record, options: Sequence[Candidate], asked_again: bool) -> Record | Dropped:
+    prompt = prompt.noted(sampled=len(options))
     best = _best(options)
     if best is None:
-        reason = next((one.failure for one in reversed(options) if one.failure), "not answered")
-        closest = options[-1].text if options else ""
-        return Dropped(prompt.with_reply(closest) if closest else prompt, reason)
+        last = _closest(options) or (options[-1] if options else Candidate("", "", refused="not answered"))
+        reason = last.refused or "fails: " + ", ".join(check.kind for check in last.failing)
+        return Dropped(prompt.with_reply(last.text) if last.text else prompt, reason)
     how = "asked again" if asked_again else "repaired" if best.repaired else "passed"
-    losing = [one.raw.strip() for one in options if (one.failure or one.repaired) and one.raw.strip() != best.text]
+    losing = [one.raw for one in options if (not one.sound or one.repaired) and one.raw not in ("", best.text)]
     row = msgspec.structs.replace(prompt.with_reply(best.text), rejected=losing[0] if losing else None)
-    return row.noted(how=how, repaired=list(best.repaired))
+    return row.noted(how=how, repaired=[check.kind for check in best.repaired])

@@ -1,0 +1,44 @@
+"""Documents keep their promises: links resolve, named commands exist, no path of one machine stands in a tracked file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HOME_PATHS = re.compile(r"(?<![\w.~])/(?:home|root|Users|tmp|work)/[\w.-]+")
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+CODE = re.compile(r"```.*?\n(.*?)```|`([^`\n]+)`", flags=re.DOTALL)
+COMMAND = re.compile(r"\badhere ([a-z]+)\b")
+
+
+def tracked() -> list[Path]:
+    """Files under version control."""
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    return [Path(line) for line in listed.splitlines() if Path(line).is_file()]
+
+
+def complaints() -> list[str]:
+    """Everything that is wrong, one line each."""
+    from adhere.app.cli import app
+
+    found = []
+    for path in tracked():
+        if path.suffix in {".md", ".py", ".toml"} and path.parts[0] not in {"tests", ".ci"}:
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if HOME_PATHS.search(line):
+                    found.append(f"{path}:{number}: a path of one machine: {line.strip()[:80]}")
+        if path.suffix == ".md":
+            text = path.read_text(encoding="utf-8")
+            found += [f"{path}: broken link {link}" for link in LINK.findall(text) if not (path.parent / link).exists()]
+            code = "\n".join("".join(pair) for pair in CODE.findall(text))
+            verbs = set(COMMAND.findall(code)) - set(app.commands)
+            found += [f"{path}: no such command: adhere {verb}" for verb in sorted(verbs)]
+    return found
+
+
+if __name__ == "__main__":
+    wrong = complaints()
+    print("\n".join(wrong) or "documents: links, commands and paths are fine")
+    sys.exit(bool(wrong))

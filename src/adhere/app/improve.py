@@ -1,0 +1,288 @@
+"""The main job: synthesise, verify, select, tune, evaluate, and keep the new model only if it is better.
+
+A run is a pure walk over its folder: everything that decides the result is in `run.json` and the sealed seeds,
+every reply is in the journal, so going on after a crash is walking the same path again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adhere.app.display import TerminalProgress, print_result
+from adhere.app.estimate import estimate
+from adhere.app.outcome import RoundResult, Rows, slices_for_json, summarise
+from adhere.app.recipe import Recipe, read_recipe, recipe_from
+from adhere.app.report import write_report
+from adhere.app.summary import write_summary
+from adhere.core.errors import EXIT_FINE, DataError, ModelError, StoreError
+from adhere.core.model import Generates, Sampling, Scores, Trains
+from adhere.core.progress import Progress
+from adhere.core.record import Record, content_hash
+from adhere.core.step import divided
+from adhere.data.decontaminate import NgramIndex
+from adhere.data.read import read_records
+from adhere.data.seeds import shipped_seeds
+from adhere.evals.grade import Graded, compare_graded, grade
+from adhere.evals.heldout import overlap_finder, refuse_overlap
+from adhere.evals.quality import QualityGuard, guard_quality
+from adhere.methods.catalogue import entry, load
+from adhere.models.budget import Budget, Ledger, Spent, metered, parse_budget
+from adhere.models.resolve import open_model
+from adhere.store.files import explained
+from adhere.store.run import Plan, Run, is_finished, read_about
+from adhere.training.adapt import Tuned
+
+# How much of a budget may be gone at the end of each stage, so that every run ends with an evaluation.
+SHARES = {"synth": 0.35, "tune": 0.7, "base": 0.85, "tuned": 1.0}
+
+
+class Job:
+    """One `improve` run at work: the folder, the recipe, and what is spent."""
+
+    def __init__(self, run: Run, progress: Progress) -> None:
+        plan = run.plan
+        self.run = run
+        self.recipe = recipe_from(plan.settings, "the run's plan")
+        self.progress = progress
+        self.budget = parse_budget(self.recipe.budget) if self.recipe.budget else Budget()
+        self.ledger = Ledger(_spent_before(run), earlier_s=run.elapsed_s)
+        self.benchmarks = self.recipe.benchmarks()
+
+    def asked(self, model: Generates, stage: str, share: str) -> Generates:
+        """`model` journaled, metered, and stopped when the stage's share of the budget is gone."""
+        part = SHARES[share]
+        limit = Budget(
+            None if self.budget.tokens is None else int(part * self.budget.tokens),
+            None if self.budget.minutes is None else part * self.budget.minutes,
+        )
+        self.run.stage = stage
+        return self.run.remember(metered(model, self.ledger, limit))
+
+    def tune_must_stop(self) -> bool:
+        """Whether training has used up its share of the minutes."""
+        minutes = self.budget.minutes
+        return minutes is not None and self.ledger.elapsed_s / 60 >= SHARES["tune"] * minutes
+
+    # -- stages -----------------------------------------------------------------------------------------
+
+    def synthesise(self, model: Generates, seeds: Sequence[Record], name: str) -> Rows:
+        """Composed rows with verified replies; sealed as `NAME/synth.jsonl`."""
+        stage = self.recipe.synth
+        arrow = load(entry(stage.method, "synth")).synth
+        with self.ledger.at("synthesise"):
+            asked = self.asked(model, "synthesise", "synth")
+            rows = Rows(*divided(arrow(seeds, asked, stage.settings, self.recipe.seed, self.progress)))
+        self._seal(name, "synth", rows)
+        return rows
+
+    def choose(self, made: Sequence[Record], name: str) -> Rows:
+        """Verified, novel, balanced rows, none of which overlaps with held-out prompts."""
+        stage = self.recipe.select
+        arrow = load(entry(stage.method, "select")).select
+        rows = Rows(*divided(arrow(made, stage.settings, self.recipe.seed, self.progress)))
+        refuse_overlap(rows.kept, list(self.benchmarks.values()))
+        self._seal(name, "select", rows)
+        return rows
+
+    def tune(self, model: Trains, rows: Sequence[Record], name: str) -> Tuned:
+        """The tuned model in `NAME/tuned`; training goes on from its newest checkpoint."""
+        stage = self.recipe.tune
+        arrow = load(entry(stage.method, "tune")).tune
+        close = getattr(model, "close", None)
+        if close is not None:
+            close()  # the engine's memory is needed for training
+        self.run.stage = "tune"
+        with self.ledger.at("tune"), self.ledger.timed():
+            tuned: Tuned = arrow(
+                model,
+                rows,
+                self.run.folder / "out" / name / "tuned",
+                stage.settings,
+                self.recipe.seed,
+                self.progress,
+                self.tune_must_stop,
+            )
+        self.run.log("tuned", round=name)
+        return tuned
+
+    def evaluate(self, model: Generates, which: str) -> dict[str, Graded]:
+        """Gradings of all slices, one row per prompt and sampling seed."""
+        settings = self.recipe.evaluate
+        seeds = [1000 * self.recipe.seed + number for number in range(settings.seeds)]
+        sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p)
+        with self.ledger.at(f"evaluate {which}"):
+            asked = self.asked(model, f"evaluate {which}", which)
+            return {
+                name: grade(asked, one, seeds, sampling, _named(self.progress, f"{which} model"))
+                for name, one in self.benchmarks.items()
+            }
+
+    def _seal(self, name: str, stage: str, rows: Rows) -> None:
+        self.run.seal(f"{name}/{stage}.jsonl", (msgspec.json.encode(row) + b"\n" for row in rows.kept))
+        self.run.seal(f"{name}/{stage}.dropped.jsonl", (msgspec.json.encode(row) + b"\n" for row in rows.dropped))
+
+    # -- the loop ---------------------------------------------------------------------------------------
+
+    def work(self, model: Generates, seeds: Sequence[Record]) -> tuple[dict[str, Graded], list[RoundResult]]:
+        """All rounds: each goes on from the newest kept model and must be better than it."""
+        base: dict[str, Graded] = {}
+        best: dict[str, Graded] = {}
+        results: list[RoundResult] = []
+        current = model
+        for number in range(1, self.recipe.rounds + 1):
+            name = f"round-{number}"
+            made = self.synthesise(current, seeds, name)
+            chosen = self.choose(made.kept, name)
+            tuned = self.tune(trainable(current), chosen.kept, name)
+            base = base or self.evaluate(model, "base")
+            best = best or base
+            after = self.evaluate(tuned.model, "tuned")
+            guard = self.guard(model, base["plain"], after["plain"])
+            step = compare_graded(best["seen"], after["seen"])
+            results.append(RoundResult(name, made, chosen, tuned, after, guard, step))
+            if not results[-1].kept:
+                break
+            current, best = tuned.model, after
+        return base, results
+
+    def guard(self, model: Generates, base: Graded, tuned: Graded) -> QualityGuard:
+        """Whether ordinary answers survived, with likelihoods under the original model."""
+        original = model if isinstance(model, Scores) else None
+        with self.ledger.at("evaluate tuned"):
+            return guard_quality(base, tuned, self.benchmarks["plain"], original)
+
+
+def trainable(model: Generates) -> Trains:
+    """`model`, or a `ModelError` when it has no weights to tune."""
+    if not isinstance(model, Trains):
+        raise ModelError(
+            f"improve needs a model that can be tuned, found {model.name!r}",
+            "Choose a local model (--model smollm2-135m, or a folder). An endpoint can make data: adhere synth",
+        )
+    return model
+
+
+def begin(**options: Any) -> int:
+    """`adhere improve`: resolve the plan, make the run folder, work."""
+    values = read_recipe(options["recipe"], options["assignments"])
+    for key in ("rounds", "budget"):
+        if options[key] is not None:
+            values[key] = options[key]
+    values["seed"] = options["seed"]
+    if options["limit"] is not None:
+        values.setdefault("synth", {})["count"] = options["limit"]
+    recipe = recipe_from(values, str(options["recipe"] or "the command line"))
+    if recipe.budget:
+        parse_budget(recipe.budget)
+    seeds = _seeds(options["seeds_file"], options["held_out"], recipe)
+    if options["dry_run"]:
+        print(estimate(recipe, len(seeds), options["model_name"], options["output"]))
+        return EXIT_FINE
+    model = _open(options["model_name"])
+    trainable(model)
+    inputs = {
+        "model": model.fingerprint,
+        "seeds": content_hash([record.id for record in seeds]),
+        "model_name": options["model_name"],
+    }
+    run = Run.create(options["output"], Plan("improve", recipe.as_values(), inputs), ["adhere", *sys.argv[1:]])
+    run.seal("seeds.jsonl", (msgspec.json.encode(record) + b"\n" for record in seeds))
+    return _finish(run, model, seeds, options["as_json"])
+
+
+def go_on(folder: Path, as_json: bool) -> int:
+    """`adhere resume`: walk the path of a stopped run again, asking only for what is missing."""
+    about = read_about(folder)
+    if is_finished(folder):
+        raise StoreError(f"the run in {folder} is finished", f"Look at it: {folder / 'report.html'}")
+    inputs = about["plan"]["inputs"]
+    model = _open(inputs["model_name"])
+    if model.fingerprint != inputs["model"]:
+        raise StoreError(
+            f"the model {inputs['model_name']!r} is not the one that this run began with",
+            "Bring the old weights back, or start a new run with: adhere improve",
+        )
+    sealed = folder / "out" / "seeds.jsonl"
+    if not sealed.is_file():
+        raise StoreError(f"{folder} was stopped before its seeds were sealed", "Delete the folder and start again.")
+    return _finish(Run.open(folder), model, list(read_records(sealed).records), as_json)
+
+
+def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) -> int:
+    print(f"Run folder: {run.folder}", file=sys.stderr)
+    try:
+        with TerminalProgress() as progress:
+            job = Job(run, progress)
+            base, results = job.work(model, seeds)
+    except BaseException:
+        run.close()
+        raise
+    last_kept = next((one for one in reversed(results) if one.kept), None)
+    if last_kept is not None:
+        _keep(last_kept.tuned.folder, run.folder / "kept")
+    summary = summarise(job, model, base, results)
+    write_summary(summary, run.folder / "summary.json")
+    write_report(summary, run.folder / "report.html")
+    run.finish()
+    print_result(summary)
+    print(f"Report: {run.folder / 'report.html'}", file=sys.stderr)
+    if as_json:
+        print(msgspec.json.encode(slices_for_json(summary)).decode())
+    return EXIT_FINE
+
+
+def _keep(tuned: Path, kept: Path) -> None:
+    """Move the tuned model to `kept/`; a link back keeps the sealed place readable."""
+    if kept.is_dir() or not tuned.is_dir():
+        return
+    with explained(kept):
+        tuned.rename(kept)
+
+
+def _open(name: str) -> Generates:
+    model = open_model(name)
+    if not isinstance(model, Generates):
+        raise ModelError(f"the model {name!r} cannot generate")
+    return model
+
+
+def _seeds(source: Path | None, held_out: Sequence[Path], recipe: Recipe) -> list[Record]:
+    """Seed instructions that share nothing with held-out prompts; says how many were left out."""
+    if source is None:
+        found = shipped_seeds()
+    else:
+        result = read_records(source)
+        for row in result.rejected[:5]:
+            print(f"{source}:{row.line}: set aside: {row.reason}", file=sys.stderr)
+        found = [msgspec.structs.replace(one, messages=one.prompt) for one in result.records]
+    offence_of = overlap_finder(list(recipe.benchmarks().values()))
+    index = NgramIndex(8, (one.instruction for path in held_out for one in read_records(path).records))
+    kept = [one for one in found if offence_of(one) is None and index.overlaps(one.instruction) is None]
+    if len(kept) < len(found):
+        print(f"{len(found) - len(kept)} seeds left out: they overlap with held-out prompts", file=sys.stderr)
+    if not kept:
+        raise DataError("no seed instruction is left", "Give more with --seeds FILE.")
+    return kept
+
+
+def _named(progress: Progress, who: str) -> Progress:
+    def report(task: str, done: int, total: int | None = None, note: str = "") -> None:
+        progress(f"{task}, {who}", done, total, note)
+
+    return report
+
+
+def _spent_before(run: Run) -> dict[str, Spent]:
+    """What earlier sessions of the run paid for, from its journal."""
+    stages: dict[str, Spent] = {}
+    for line in run.logged("reply"):
+        spent = stages.setdefault(line["stage"], Spent())
+        spent.calls += 1
+        spent.tokens_in += line["reply"].get("tokens_in", 0)
+        spent.tokens_out += line["reply"].get("tokens_out", 0)
+    return stages

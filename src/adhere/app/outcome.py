@@ -1,0 +1,292 @@
+"""From what an `improve` run found to the summary that its report shows."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from adhere import __version__
+from adhere.app.summary import (
+    Agreement,
+    Balance,
+    CheckedBoth,
+    Cost,
+    Example,
+    Export,
+    Floor,
+    ImproveSummary,
+    KindScore,
+    Measure,
+    SelectCounts,
+    Slice,
+    StageTime,
+    SynthCounts,
+    Trouble,
+    Tuning,
+)
+from adhere.core.benchmark import Benchmark
+from adhere.core.model import Model
+from adhere.core.record import Record
+from adhere.core.step import Dropped
+from adhere.evals.floor import null_floor
+from adhere.evals.grade import Comparison, Graded, Row, compare_graded, followed, paired_rows
+from adhere.evals.quality import QualityGuard
+from adhere.training.adapt import Tuned
+from adhere.verify.catalogue import ALL_TYPES
+
+if TYPE_CHECKING:
+    from adhere.app.improve import Job
+
+EXAMPLES_PER_SLICE = 4
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """What a stage kept and what it dropped."""
+
+    kept: list[Record]
+    dropped: list[Dropped]
+
+
+class RoundResult(msgspec.Struct, frozen=True):
+    """One round: its rows, its model, how that was graded, and the step against the best model before."""
+
+    name: str
+    made: Rows
+    chosen: Rows
+    tuned: Tuned
+    after: dict[str, Graded]
+    guard: QualityGuard
+    step: Comparison
+
+    @property
+    def kept(self) -> bool:
+        """Better on the seen slice with its whole interval above zero, and ordinary answers are intact."""
+        return self.step.interval.low > 0 and self.guard.passes
+
+
+def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence[RoundResult]) -> ImproveSummary:
+    """Everything the report shows, about the last kept round, or about the last one when none was kept."""
+    shown = next((one for one in reversed(results) if one.kept), results[-1])
+    about = job.run.about
+    slices = tuple(
+        _slice(name, base[name], shown.after[name], job.benchmarks[name], shown.guard) for name in job.benchmarks
+    )
+    return ImproveSummary(
+        run=job.run.folder.name,
+        folder=str(job.run.folder),
+        command=shlex.join(about["command"]),
+        version=__version__,
+        model=model.name,
+        fingerprint=model.fingerprint,
+        started=about["created"],
+        kept=shown.kept,
+        why=_why(shown),
+        stopped=_stopped(job, base, shown),
+        minutes=tuple(StageTime(stage, spent.seconds / 60) for stage, spent in job.ledger.stages.items()),
+        settings=_settings(job.recipe.as_values()),
+        synth=_synth_counts(shown.made),
+        select=_select_counts(shown),
+        tuning=_tuning(shown, base),
+        slices=slices,
+        export=Export(
+            tuple(Agreement(one.pair, one.largest, one.tolerance, one.prompts) for one in shown.tuned.agreements),
+            tuple(shown.tuned.files),
+        ),
+        examples=_examples(job.benchmarks, base, shown.after),
+        troubles=_troubles(base, shown),
+        costs=tuple(
+            Cost(stage=stage, calls=one.calls, tokens_in=one.tokens_in, tokens_out=one.tokens_out, seconds=one.seconds)
+            for stage, one in job.ledger.stages.items()
+            if one.calls
+        ),
+        notes=tuple(_round_note(one) for one in results) if len(results) > 1 else (),
+    )
+
+
+def slices_for_json(summary: ImproveSummary) -> dict[str, Any]:
+    """The documented object of `adhere improve --json`."""
+    return {
+        "kept": bool(summary.kept),
+        "minutes": round(summary.total_minutes, 2),
+        "floor": {
+            one.name: {"answer": one.floor.answer, "score": one.floor.score} for one in summary.slices if one.floor
+        },
+        "slices": {
+            one.name: {
+                "base": one.base,
+                "tuned": one.tuned,
+                "difference": one.difference,
+                "interval": list(one.interval),
+                "n": one.n,
+                "seeds": one.seeds,
+            }
+            for one in summary.slices
+        },
+        "run": summary.folder,
+    }
+
+
+def _why(shown: RoundResult) -> str:
+    interval = shown.step.interval
+    words = f"the interval on seen families is {100 * interval.low:+.1f} to {100 * interval.high:+.1f} points"
+    if interval.low <= 0:
+        return f"{words}, which does not exclude no gain"
+    if not shown.guard.passes:
+        return f"{words}, but ordinary answers suffered: {'; '.join(shown.guard.reasons)}"
+    return f"{words}, and ordinary answers are intact"
+
+
+def _stopped(job: Job, base: dict[str, Graded], shown: RoundResult) -> str:
+    shortfall = job.ledger.shortfall(job.budget)
+    missing = sum(not row.judged for graded in (*base.values(), *shown.after.values()) for row in graded.rows)
+    if shown.tuned.report.stopped or (shortfall and missing):
+        return f"the budget was spent: {shortfall or 'training stopped at its share of the minutes'}"
+    return ""
+
+
+def _settings(values: dict[str, Any]) -> dict[str, dict[str, str]]:
+    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
+    rest = {name: str(value) for name, value in values.items() if not isinstance(value, dict) and value != ""}
+    return {**{name: {k: str(v) for k, v in table.items()} for name, table in tables.items()}, "run": rest}
+
+
+def _synth_counts(made: Rows) -> SynthCounts:
+    how = Counter(row.notes.get("how") for row in made.kept)
+    repairs = Counter(kind for row in made.kept for kind in row.notes.get("repaired", []))
+    reasons = Counter(_reason_class(row.reason) for row in made.dropped)
+    guards = Counter({name: n for name, n in reasons.items() if name.startswith("guard")})
+    return SynthCounts(
+        composed=len(made.kept) + len(made.dropped),
+        sampled=sum(int(row.notes.get("sampled", 1)) for row in (*made.kept, *(one.record for one in made.dropped))),
+        passed_at_once=how["passed"],
+        repaired=how["repaired"],
+        asked_again=how["asked again"],
+        repairs=dict(repairs.most_common()),
+        rejected=dict(reasons.most_common()),
+        guards={name.removeprefix("guard: "): n for name, n in guards.most_common()},
+    )
+
+
+def _reason_class(reason: str) -> str:
+    """The class of a reason: `guard: repetition`, or the first constraint that fails."""
+    head, _, rest = reason.partition(": ")
+    if head == "guard":
+        return f"guard: {rest.split(':')[0].split(',')[0][:40]}"
+    if ":" in head:
+        return head
+    return f"{head}:{rest.split(':')[0]}" if rest and " " not in head else head
+
+
+def _select_counts(shown: RoundResult) -> SelectCounts:
+    families: dict[str, Counter[int]] = {}
+    numbers: Counter[int] = Counter()
+    for row in shown.chosen.kept:
+        number = len(row.checks)
+        numbers[number] += 1
+        for family in {ALL_TYPES[check.kind].family for check in row.checks if check.kind in ALL_TYPES}:
+            families.setdefault(family, Counter())[number] += 1
+    most = max(numbers, default=0)
+    return SelectCounts(
+        offered=len(shown.made.kept),
+        selected=len(shown.chosen.kept),
+        dropped=dict(Counter(row.reason.split(":")[0] for row in shown.chosen.dropped).most_common()),
+        by_number=tuple(numbers[k] for k in range(1, most + 1)),
+        balance=tuple(
+            Balance(family, tuple(found[k] for k in range(1, most + 1))) for family, found in sorted(families.items())
+        ),
+    )
+
+
+def _tuning(shown: RoundResult, base: dict[str, Graded]) -> Tuning:
+    tuned = shown.tuned
+    return Tuning(
+        method=tuned.method,
+        rows=tuned.counts.rows,
+        labelled=tuned.counts.labelled,
+        truncated=tuned.counts.truncated,
+        dropped=tuned.counts.dropped_too_long + tuned.counts.dropped_without_labels,
+        losses=tuned.report.losses,
+        tokens_per_s=tuned.report.tokens_per_second,
+        stops_before=_stops(base),
+        stops_after=_stops(shown.after),
+    )
+
+
+def _stops(graded: dict[str, Graded]) -> float | None:
+    found = [float(row.finish == "stop") for one in graded.values() for row in one.rows if row.judged]
+    return sum(found) / len(found) if found else None
+
+
+def _slice(name: str, base: Graded, tuned: Graded, benchmark: Benchmark, guard: QualityGuard) -> Slice:
+    found = compare_graded(base, tuned)
+    floor = null_floor(benchmark.records, ALL_TYPES)
+    measures = [Measure("replies that stop", base.stops or 0.0, tuned.stops or 0.0)]
+    if found.prompt_level is not None:
+        before, after, _ = found.prompt_level
+        measures.insert(0, Measure("all constraints followed", before, after))
+    if name == "plain":
+        measures += [Measure(one.name, one.base, one.tuned, one.unit) for one in guard.measures]
+        measures.append(Measure("length", *guard.words, unit="words"))
+    best = floor.best_followed if floor else None
+    return Slice(
+        name=name,
+        measured=found.measured,
+        base=found.base,
+        tuned=found.tuned,
+        difference=found.difference,
+        interval=(found.interval.low, found.interval.high),
+        n=found.interval.n,
+        seeds=found.seeds,
+        detectable=found.interval.minimum_detectable,
+        floor=Floor(best.answer, best.followed) if best else None,
+        by_seed=found.by_seed,
+        kinds=tuple(KindScore(one.kind, one.base, one.tuned, one.n) for one in found.kinds),
+        measures=tuple(measures),
+        not_judged=found.interval.not_judged,
+    )
+
+
+def _examples(
+    benchmarks: dict[str, Benchmark], base: dict[str, Graded], after: dict[str, Graded]
+) -> tuple[Example, ...]:
+    """Of each slice the first prompts, one reply each: chosen by position, not by how well they turned out."""
+    shown = []
+    for name, benchmark in benchmarks.items():
+        records = {record.id: record for record in benchmark.records}
+        seen: set[str] = set()
+        for before, now in paired_rows(base[name], after[name]):
+            if before.record in seen or not (before.judged and now.judged):
+                continue
+            seen.add(before.record)
+            if len(seen) > EXAMPLES_PER_SLICE:
+                break
+            shown.append(_example(name, records[before.record], before, now))
+    return tuple(shown)
+
+
+def _example(name: str, record: Record, before: Row, now: Row) -> Example:
+    checks = tuple(
+        CheckedBoth(check.kind, check.phrase, one.strict, other.strict)
+        for check, one, other in zip(record.checks, before.checks, now.checks, strict=True)
+    )
+    return Example(name, record.instruction, before.reply, now.reply, checks)
+
+
+def _troubles(base: dict[str, Graded], shown: RoundResult) -> tuple[Trouble, ...]:
+    found: Counter[tuple[str, str]] = Counter()
+    for which, gradings in (("base", base), ("tuned", shown.after)):
+        for name, graded in gradings.items():
+            for row in graded.rows:
+                if not row.judged:
+                    found[(f"{which} model, {name}", row.error)] += 1
+    return tuple(Trouble(where, count, reason) for (where, reason), count in found.most_common(10))
+
+
+def _round_note(one: RoundResult) -> str:
+    score = one.after["seen"].mean(followed)
+    word = "kept" if one.kept else "not kept"
+    return f"{one.name}: {word}; constraints followed on seen families {100 * (score or 0):.1f} %; {_why(one)}"

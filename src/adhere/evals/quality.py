@@ -1,0 +1,148 @@
+"""What tuning did to ordinary answers: length, repetition, stopping, likelihood; and one guard over them.
+
+A model can learn constraints and forget how to answer. On plain instructions there is no check to pass, so
+the guard asks three things of the tuned model's replies: do they end, do they not repeat themselves, and does
+the original model still find them likely. Likelihood is compared only on prompts where both replies ended and
+are sound: a loop is the likeliest text there is, and a model that stops looping would look worse.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import msgspec
+
+from adhere.core.benchmark import Benchmark
+from adhere.core.model import Scores
+from adhere.evals.grade import Graded, Row, paired_rows
+from adhere.evals.statistics import Interval, paired_difference
+
+NGRAM = 4
+_WORD = re.compile(r"\w+")
+Measure = Callable[[Row], float | None]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How much worse the tuned model may be. Shares in [0, 1], log-likelihood in nats per token.
+
+    Half a nat is a factor of 1.65 in perplexity: the base model's greedy reply is nearly the likeliest one by
+    construction, so any other model's is less likely; ten points are about the standard error that
+    70 prompts have. With fewer than `fewest` comparable prompts the likelihood is not judged.
+    """
+
+    loglik: float = 0.5
+    stops: float = 0.10
+    repetition: float = 0.10
+    fewest: int = 10
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One measure of base and tuned replies; `holds` is None where too little could be compared."""
+
+    name: str
+    base: float
+    tuned: float
+    interval: tuple[float, float]
+    margin: float
+    n: int
+    holds: bool | None
+    unit: str = ""
+
+
+class QualityGuard(msgspec.Struct, frozen=True):
+    """Whether ordinary answers survived: `passes` unless a measure is worse by more than its margin.
+
+    The decision rests on the point estimate; the interval stands beside it in each measure. `words` is the
+    mean length of base and tuned replies, for information. `reasons` names what failed or could not be
+    judged.
+    """
+
+    passes: bool
+    measures: tuple[Compared, ...]
+    words: tuple[float, float]
+    reasons: tuple[str, ...] = ()
+
+
+def repetition(text: str, n: int = NGRAM) -> float:
+    """Share of runs of `n` words that repeat an earlier one: 0.0 for fresh text, near 1.0 for a loop."""
+    found = [word.lower() for word in _WORD.findall(text)]
+    runs = Counter(tuple(found[start : start + n]) for start in range(len(found) - n + 1))
+    total = sum(runs.values())
+    return 1 - len(runs) / total if total else 0.0
+
+
+def guard_quality(
+    base: Graded,
+    tuned: Graded,
+    benchmark: Benchmark,
+    original: Scores | None = None,
+    margins: Margins | None = None,
+) -> QualityGuard:
+    """Compare two gradings of plain records; `original` scores replies (None: likelihood is not judged).
+
+    `benchmark` holds the records that both were graded on. Replies that failed to come are left out in pairs.
+    """
+    margins = margins or Margins()
+    pairs = [(one, other) for one, other in paired_rows(base, tuned) if one.judged and other.judged]
+    measures = [
+        _compared("stop share", pairs, lambda row: float(row.finish == "stop"), margins.stops, 1),
+        _compared("repetition", pairs, lambda row: repetition(row.reply), margins.repetition, -1),
+        _likelihood(pairs, benchmark, original, margins),
+    ]
+    reasons = [
+        f"{one.name} was not judged: {one.n} comparable prompts"
+        if one.holds is None
+        else f"{one.name} worse by {abs(one.tuned - one.base):.2f}, allowed {one.margin:.2f}"
+        for one in measures
+        if not one.holds
+    ]
+    passes = bool(pairs) and all(one.holds is not False for one in measures)
+    lengths = [
+        fmean([len(_WORD.findall(row.reply)) for row in side]) if side else 0.0
+        for side in ([one for one, _ in pairs], [other for _, other in pairs])
+    ]
+    return QualityGuard(passes, tuple(measures), (lengths[0], lengths[1]), tuple(reasons))
+
+
+def _compared(
+    name: str, pairs: Sequence[tuple[Row, Row]], measure: Measure, margin: float, better: int, unit: str = ""
+) -> Compared:
+    """`better` is 1 where more is better, -1 where less is."""
+    if not pairs:
+        return Compared(name, 0.0, 0.0, (-math.inf, math.inf), margin, 0, None, unit)
+    before, after = [measure(one) for one, _ in pairs], [measure(other) for _, other in pairs]
+    found = paired_difference(before, after, [one.record for one, _ in pairs])
+    return _judged(name, before, found, margin, better, unit)
+
+
+def _judged(
+    name: str, before: Sequence[float | None], found: Interval, margin: float, better: int, unit: str
+) -> Compared:
+    base = fmean([value for value in before if value is not None])
+    holds = better * found.difference >= -margin
+    return Compared(name, base, base + found.difference, (found.low, found.high), margin, found.n, holds, unit)
+
+
+def _likelihood(
+    pairs: Sequence[tuple[Row, Row]], benchmark: Benchmark, original: Scores | None, margins: Margins
+) -> Compared:
+    name, unit = "log-likelihood under the original model", "nats per token"
+    prompts = {record.id: record.prompt for record in benchmark.records}
+    fit = [(one, other) for one, other in pairs if _complete(one) and _complete(other) and one.record in prompts]
+    if original is None or len({one.record for one, _ in fit}) < margins.fewest:
+        found = len(fit) if original is not None else 0
+        return Compared(name, 0.0, 0.0, (-math.inf, math.inf), margins.loglik, found, None, unit)
+    asked = [(prompts[row.record], row.reply) for pair in fit for row in pair]
+    scores = [one.mean for one in original.score(asked)]
+    found_interval = paired_difference(scores[::2], scores[1::2], [one.record for one, _ in fit])
+    return _judged(name, scores[::2], found_interval, margins.loglik, 1, unit)
+
+
+def _complete(row: Row) -> bool:
+    return row.finish == "stop" and row.degenerate is None and bool(row.reply.strip())

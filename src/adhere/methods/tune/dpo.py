@@ -1,0 +1,87 @@
+"""Direct preference optimisation on (passing, failing) replies to the same instruction.
+
+Paper: Rafailov, Sharma, Mitchell, Ermon, Manning, Finn, "Direct Preference Optimization: Your Language Model is
+Secretly a Reward Model", NeurIPS 2023 (arXiv 2305.18290), sections 4 and appendix B.
+
+The idea in five lines:
+1. The log-ratio between the tuned and the frozen model is an implicit reward.
+2. The chosen reply should have a higher one than the rejected: -log sigmoid(beta * difference).
+3. Chosen replies here are those that pass every check, rejected ones those that failed one.
+4. Looping replies are among the rejected, so looping itself is pushed down.
+5. A share of likelihood on the chosen reply keeps it from falling with the rejected one.
+
+What the paper says: beta 0.1, full tuning at 1e-6 (RMSprop), summed log-probabilities. What its code does: the same.
+What we do: the same loss through a LoRA adapter, hence a higher learning rate; `sft` adds a mean-token
+likelihood of the chosen reply (as in "From Complex to Simple", which joins DPO with SFT). The frozen model is
+the adapter switched off, so nothing is loaded twice.
+Left out: reference-model synchronisation, other losses of the family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adhere.core.method import Card
+from adhere.core.model import Trains
+from adhere.core.progress import Progress, silent
+from adhere.core.record import Record
+
+if TYPE_CHECKING:
+    from adhere.training.adapt import Tuned
+
+CARD = Card(
+    summary="Prefer replies that pass over replies that fail, against the frozen model.",
+    version="1",
+    paper="arXiv:2305.18290",
+    needs=("Trains",),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of the training run.
+
+    `beta` as in the paper; `smoothing` is the share of pairs taken to be wrong way round; `sft` the weight of
+    the chosen reply's likelihood; the rest as in `sft`.
+    """
+
+    beta: float = 0.1
+    smoothing: float = 0.0
+    sft: float = 0.2
+    learning_rate: float = 1e-4
+    epochs: float = 1.0
+    rank: int = 16
+    alpha: float = 32.0
+    max_length: int = 768
+    tokens_per_step: int = 4096
+    warmup_share: float = 0.1
+    decay: str = "cosine"
+    precision: str = "auto"
+
+
+def tune(
+    model: Trains,
+    records: Sequence[Record],
+    place: Path,
+    settings: Settings,
+    seed: int = 0,
+    progress: Progress = silent,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Tuned:
+    """The model tuned on the pairs of `records` that have both replies; its files in `place`."""
+    from adhere.models.chat import ChatTokenizer
+    from adhere.training.adapt import Objective, adapt
+    from adhere.training.encode import encode_preferences
+    from adhere.training.lora import with_reference
+    from adhere.training.losses import Dpo
+    from adhere.training.schedule import Schedule
+
+    encoded = encode_preferences(records, ChatTokenizer(model.weights), settings.max_length)
+    progress("tune: pairs", encoded.counts.kept, encoded.counts.rows, encoded.counts.describe())
+    numbers = asdict(settings)
+    loss = Dpo(numbers.pop("beta"), numbers.pop("smoothing"), numbers.pop("sft"))
+    objective = Objective("dpo", encoded, loss, Schedule(**numbers, seed=seed), with_reference)
+    return adapt(model, objective, place, progress, should_stop)

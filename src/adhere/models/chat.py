@@ -1,0 +1,269 @@
+"""Chat templates: from messages to token ids, and which of the tokens are the reply.
+
+Text in a message is hostile. The template is rendered in jinja2's sandbox, and only the control tokens that
+the *template* writes become control tokens: the rendered text is cut at those, and every stretch between them
+is encoded with special tokens switched off, so that a user who types `<|im_end|>` sends nine ordinary tokens. For
+ordinary text the ids are the same as those of encoding the whole rendered text at once.
+
+Added tokens that a tokenizer does not mark as special (Qwen3's `<think>`) are ordinary vocabulary and still match.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adhere.core.errors import ModelError, TrainingError
+from adhere.core.record import Blob, Message, Part, Text, ToolCall, canonical_json
+
+ROLES = ("system", "user", "assistant", "tool")
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+_CLOSE = "\ue001"
+
+
+class ChatTokenizer:
+    """The tokenizer and the chat template of a weights folder.
+
+    Needs `tokenizer.json`; takes the template from `chat_template.jinja`, else from `tokenizer_config.json`, else
+    ChatML where the vocabulary has its tokens. `eos_ids` are the ids that end a reply, sorted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the files. Raises `ModelError` when they are missing, broken or have no usable template."""
+        self.folder = folder
+        self._config = _read_json(folder / "tokenizer_config.json")
+        self._tokenizer = _read_tokenizer(folder / "tokenizer.json")
+        self._plain = _read_tokenizer(folder / "tokenizer.json")
+        self._plain.encode_special_tokens = True
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = {token.content: int(number) for number, token in added.items() if token.special}
+        longest_first = sorted(self._special, key=len, reverse=True)
+        self._special_pattern = re.compile("|".join(re.escape(token) for token in longest_first) or r"(?!)")
+        self._template = self._compile(self._find_template())
+        self.eos_ids = self._find_eos_ids()
+        self._check_pieces()
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many token ids there are, added tokens included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
+        """The conversation as the text that the model reads."""
+        return self._render(messages, [flat_text(message) for message in messages], add_generation_prompt)
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of `text` as plain text: no special token comes out of it, nothing is added around it."""
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
+    def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
+        """The ids of the conversation, ending where the assistant's reply begins."""
+        text, guarded = self._layout(messages, True)
+        return self._encode_guarded(text, guarded)
+
+    def encode_dialogue(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        """`(ids, supervised)` of a conversation whose last message is the assistant's reply.
+
+        `ids` is the prompt as `encode_prompt` gives it, the reply, and the end-of-turn token; what the template
+        writes after that is left out, because a model never has to produce it. `supervised` is True on exactly the
+        reply and the end-of-turn token. Earlier assistant turns are context. Both lists have one length. Raises
+        `TrainingError` where there is no reply, or where the template does not write it as a continuation of the
+        prompt (it cuts, wraps or moves the reply), so that what is trained is what will be generated.
+        """
+        if not messages or messages[-1].role != "assistant":
+            raise TrainingError("a training row needs an assistant message at its end", "Give the row a reply.")
+        prompt, reply = messages[:-1], flat_text(messages[-1])
+        shown, whole = self.render(prompt, True), self.render(messages, False)
+        kept = next((text for text in (reply, reply.strip()) if whole.startswith(shown + text)), None)
+        if kept is None:
+            raise TrainingError(
+                f"the chat template of {self.folder} does not continue the prompt with the reply as it is",
+                f"Expected the text to go on with {reply[:40]!r}, found {whole[len(shown) : len(shown) + 40]!r}.",
+            )
+        rest = whole[len(shown) + len(kept) :].lstrip()
+        closing = self._special_pattern.match(rest)
+        end = self._special[closing.group()] if closing else None
+        if end is None or end not in self.eos_ids:
+            raise TrainingError(
+                f"the chat template of {self.folder} does not end a reply with an end-of-turn token",
+                f"Found {rest[:40]!r} after the reply; end tokens are {self.eos_ids}.",
+            )
+        before, answer = self.encode_prompt(prompt), [*self.encode_text(kept), end]
+        return before + answer, [False] * len(before) + [True] * len(answer)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; special tokens are dropped, broken UTF-8 becomes U+FFFD."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _layout(self, messages: Sequence[Message], add_generation_prompt: bool) -> tuple[str, list[tuple[int, int]]]:
+        """The rendered text and the character ranges that come from messages.
+
+        The template is rendered a second time with marks instead of contents, which shows where contents go. A
+        template that does more with a content than trim it gets the contents with their control tokens broken by a
+        zero-width space instead, and then nothing has to be guarded.
+        """
+        contents = [flat_text(message) for message in messages]
+        opening = "\ue000"
+        while any(opening in text for text in contents):
+            opening += "\ue000"
+        marks = [f"{opening}{position}{_CLOSE}" for position in range(len(contents))]
+        pieces = re.split(f"{opening}([0-9]+){_CLOSE}", self._render(messages, marks, add_generation_prompt))
+        rendered = self._render(messages, contents, add_generation_prompt)
+        for fit in (str, str.strip):
+            text, guarded = "", []
+            for position, piece in enumerate(pieces):
+                filling = fit(contents[int(piece)]) if position % 2 else piece
+                if position % 2:
+                    guarded.append((len(text), len(text) + len(filling)))
+                text += filling
+            if text == rendered:
+                return text, guarded
+        broken = [self._special_pattern.sub(lambda hit: hit[0][0] + "\u200b" + hit[0][1:], text) for text in contents]
+        return self._render(messages, broken, add_generation_prompt), []
+
+    def _encode_guarded(self, text: str, guarded: Sequence[tuple[int, int]]) -> list[int]:
+        ids: list[int] = []
+        begin = 0
+        for hit in self._control_tokens(text, guarded):
+            ids += self.encode_text(text[begin : hit.start()]) if hit.start() > begin else []
+            ids.append(self._special[hit.group()])
+            begin = hit.end()
+        return ids + (self.encode_text(text[begin:]) if begin < len(text) else [])
+
+    def _control_tokens(self, text: str, guarded: Sequence[tuple[int, int]]) -> list[re.Match[str]]:
+        """Special tokens outside the guarded ranges; none may reach into one."""
+        hits: list[re.Match[str]] = []
+        begin = 0
+        for start, end in (*guarded, (len(text), len(text))):
+            hits += self._special_pattern.finditer(text, begin, start)
+            begin = end
+        return hits
+
+    def _render(self, messages: Sequence[Message], contents: Sequence[str], add_generation_prompt: bool) -> str:
+        import jinja2
+
+        for message in messages:
+            if message.role not in ROLES:
+                raise ModelError(f"unknown role {message.role[:40]!r} in a message", f"Known: {', '.join(ROLES)}.")
+        turns = [{"role": message.role, "content": text} for message, text in zip(messages, contents, strict=True)]
+        try:
+            text: str = self._template.render(
+                messages=turns,
+                add_generation_prompt=add_generation_prompt,
+                bos_token=self._named_token("bos_token"),
+                eos_token=self._named_token("eos_token"),
+                tools=None,
+                documents=None,
+            )
+            return text
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+            raise ModelError(
+                f"the chat template of {self.folder} refuses the conversation: {error}",
+                f"Roles in order: {', '.join(message.role for message in messages)}.",
+            ) from None
+
+    def _compile(self, source: str) -> Any:
+        import jinja2
+        import jinja2.sandbox
+
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
+        environment.globals["raise_exception"] = _refuse
+        try:
+            return environment.from_string(source)
+        except jinja2.TemplateError as error:
+            raise ModelError(f"the chat template of {self.folder} is broken: {error}", "Repair the file.") from None
+
+    def _find_template(self) -> str:
+        file = self.folder / "chat_template.jinja"
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+        found = self._config.get("chat_template")
+        if isinstance(found, list):
+            named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+            found = named.get("default")
+        if isinstance(found, str):
+            return found
+        if "<|im_start|>" in self._special and "<|im_end|>" in self._special:
+            return CHATML
+        raise ModelError(
+            f"{self.folder} has no chat template and its vocabulary lacks the tokens of ChatML",
+            "Use an instruction-tuned model, or add a chat_template.jinja.",
+        )
+
+    def _find_eos_ids(self) -> tuple[int, ...]:
+        found: set[int] = set()
+        for name in ("generation_config.json", "config.json"):
+            value = _read_json(self.folder / name).get("eos_token_id")
+            found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int)}
+        for token in (self._named_token("eos_token"), "<|im_end|>"):
+            if token in self._special:
+                found.add(self._special[token])
+        if not found:
+            raise ModelError(f"{self.folder} names no end token", "Put eos_token_id into generation_config.json.")
+        return tuple(sorted(found))
+
+    def _named_token(self, name: str) -> str:
+        value = self._config.get(name) or ""
+        return str(value.get("content", "")) if isinstance(value, dict) else str(value)
+
+    def _check_pieces(self) -> None:
+        """Encoding in pieces must give what encoding at once gives, or nothing here can be trusted."""
+        control = next(iter(self._special), "")
+        probe = f"{control}user\nIt's 2 a.m.,  isn't it?\n\n{control}\n"
+        if self._encode_guarded(probe, []) != list(self._tokenizer.encode(probe, add_special_tokens=False).ids):
+            raise ModelError(
+                f"the tokenizer of {self.folder} treats text after a special token in a way that is not supported",
+                "Byte-level BPE tokenizers (SmolLM2, Llama 3, Qwen) work.",
+            )
+
+
+def flat_text(message: Message) -> str:
+    """The content of a message as one text: texts and tool results as they are, calls as JSON; no images."""
+    return "".join(_part_text(part) for part in message.content)
+
+
+def _part_text(part: Part) -> str:
+    if isinstance(part, Text):
+        return part.text
+    if isinstance(part, ToolCall):
+        return canonical_json({"name": part.name, "arguments": part.arguments}).decode()
+    if isinstance(part, Blob):
+        raise ModelError(f"this model reads text only, found a part of type {part.media_type}", "Leave such rows out.")
+    return part.text
+
+
+def _refuse(message: str) -> None:
+    import jinja2
+
+    raise jinja2.TemplateError(message)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is not JSON: {error}", "Fetch the model again.") from None
+    return value if isinstance(value, dict) else {}
+
+
+def _read_tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    if not path.is_file():
+        raise ModelError(f"no tokenizer.json in {path.parent}", "Only models with a fast tokenizer can be used.")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise ModelError(f"{path} is not a tokenizer: {str(error)[:200]}", "Fetch the model again.") from None

@@ -1,0 +1,119 @@
+"""`LocalModel`: a weights folder that generates, scores and can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from adhere.core.errors import ModelError, SettingsError, did_you_mean
+from adhere.core.model import Ask, Reply, Scored
+from adhere.core.record import Message
+from adhere.models.chat import ChatTokenizer
+from adhere.models.weights import cache_folder, check_weights, locked, read_note, weights_fingerprint
+
+if TYPE_CHECKING:
+    from adhere.models.engine import Engine
+
+EngineName = Literal["openvino", "torch"]
+Precision = Literal["auto", "bf16", "f32"]
+
+_KEPT_GGUF_FILES = 6
+
+
+class LocalModel:
+    """A model on this machine: `Generates`, `Scores` and `Trains`.
+
+    The engine is loaded on the first `generate` and freed by `close` or at the end of a `with` block; the model can be
+    asked again afterwards.
+    """
+
+    def __init__(
+        self, folder: Path, name: str = "", *, engine: EngineName = "openvino", precision: Precision = "auto"
+    ) -> None:
+        """`folder` is a weights folder, `name` is for people (default: what the folder calls itself).
+
+        `precision` applies to the engine openvino; torch computes in fp32. Raises `ModelError` for a folder that
+        is incomplete or of an unsupported architecture.
+        """
+        if engine not in get_args(EngineName):
+            raise SettingsError(f"unknown engine {engine!r}", did_you_mean(engine, get_args(EngineName)))
+        if precision not in get_args(Precision):
+            raise SettingsError(f"unknown precision {precision!r}", did_you_mean(precision, get_args(Precision)))
+        check_weights(folder)
+        self._folder = folder
+        self._name = name or str(read_note(folder).get("name") or folder.resolve().name)
+        self._engine_name = engine
+        self._precision: Precision = precision
+        self._engine: Engine | None = None
+        self._weights_fingerprint = weights_fingerprint(folder)
+        self.chat = ChatTokenizer(folder)
+
+    @property
+    def name(self) -> str:
+        """The name for people; it says where the weights came from when that matters."""
+        return self._name
+
+    @property
+    def weights(self) -> Path:
+        """The weights folder, in Hugging Face layout."""
+        return self._folder
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256 of the weights/engine-version-precision`."""
+        return f"{self._weights_fingerprint}/{self._running().label}"
+
+    def generate(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Reply]]:
+        """Yield `(position, reply)` as replies finish."""
+        if asks:
+            yield from self._running().generate(asks)
+
+    def score(self, pairs: Sequence[tuple[tuple[Message, ...], str]]) -> list[Scored]:
+        """Log-probabilities of replies, computed with torch."""
+        from adhere.models.scoring import score_pairs
+
+        return score_pairs(self._folder, pairs)
+
+    def close(self) -> None:
+        """Free the engine's memory."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def __enter__(self) -> LocalModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine
+
+    def _make_engine(self) -> Engine:
+        if self._engine_name == "torch":
+            from adhere.models.torch_engine import TorchEngine
+
+            return TorchEngine(self._folder, self.chat)
+        from adhere.models.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(self._gguf, self.chat, precision=self._precision)
+
+    def _gguf(self) -> Path:
+        """The weights as F16 GGUF, written once per fingerprint into the cache; the oldest ones are deleted."""
+        from adhere.models.gguf_file import write_gguf
+
+        if weights_fingerprint(self._folder) != self._weights_fingerprint:
+            raise ModelError(f"the weights in {self._folder} changed while in use", "Open the model again.")
+        place = cache_folder() / "gguf"
+        file = place / f"{self._weights_fingerprint}-F16.gguf"
+        with locked(file):
+            if file.is_file():
+                file.touch()  # the time of last use, which pruning goes by
+                return file
+            write_gguf(self._folder, file, "F16")
+            by_use = sorted(place.glob("*-F16.gguf"), key=lambda one: one.stat().st_mtime, reverse=True)
+            for old in by_use[_KEPT_GGUF_FILES:]:
+                old.unlink(missing_ok=True)
+        return file

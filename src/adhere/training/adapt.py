@@ -1,0 +1,113 @@
+"""`adapt`: what every tune method shares: plan the steps, train an adapter, export, and hand back the model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adhere.core.model import Generates, Trains
+from adhere.core.progress import Progress, silent
+from adhere.store.files import explained, write_atomically
+from adhere.training.checkpoints import Checkpoints
+from adhere.training.encode import Counts, Encoded, Unit
+from adhere.training.export import Agreement, check_export, export
+from adhere.training.loop import FitReport, fit
+from adhere.training.lora import LoraTrainee
+from adhere.training.losses import Loss
+from adhere.training.packing import plan_batches
+from adhere.training.schedule import Schedule
+
+CHECKED_ROWS = 32
+CHECKPOINT_STEPS = 25
+FILES = ("adapter", "merged", "model.gguf")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned model, where it lies, and how it came about.
+
+    `folder` holds `adapter/` (PEFT), `merged/` (safetensors) and `model.gguf`; `agreements` says how far the
+    three differ in log-probability.
+    """
+
+    model: Generates
+    folder: Path
+    method: str
+    counts: Counts
+    report: FitReport
+    agreements: tuple[Agreement, ...]
+    files: tuple[str, ...] = FILES
+
+
+def untouched(trainee: LoraTrainee, units: Sequence[Unit]) -> list[Unit]:
+    """Units as they are: the default of `Objective.prepare`."""
+    return list(units)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a tune method brings: its name, its data, its loss, its numbers.
+
+    `prepare` may add to the units what the loss needs and only the model knows, such as reference
+    log-probabilities.
+    """
+
+    method: str
+    encoded: Encoded
+    loss: Loss
+    schedule: Schedule
+    prepare: Callable[[LoraTrainee, Sequence[Unit]], list[Unit]] = untouched
+
+
+def adapt(
+    model: Trains,
+    objective: Objective,
+    place: Path,
+    progress: Progress = silent,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Tuned:
+    """Train a LoRA adapter and leave adapter, merged model and GGUF in `place`.
+
+    Goes on from the newest checkpoint in `place`; a finished `place` is only read. Raises `TrainingError`
+    when there is nothing to learn, when a loss is not finite, or when the three exports disagree.
+    """
+    done = place / "tuned.json"
+    if not done.is_file():
+        told = _train(model, objective, place, progress, should_stop)
+        write_atomically(done, [json.dumps(told, indent=1).encode()])
+        with explained(place):
+            shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    told = json.loads(done.read_bytes())
+    report = {**told["report"], "losses": tuple(told["report"]["losses"])}
+    report["gradient_norms"] = tuple(told["report"]["gradient_norms"])
+    return Tuned(
+        model.with_weights(place / "merged", f"{model.name}+{objective.method}"),
+        place,
+        objective.method,
+        Counts(**told["counts"]),
+        FitReport(**report),
+        tuple(Agreement(**one) for one in told["agreements"]),
+    )
+
+
+def _train(
+    model: Trains, objective: Objective, place: Path, progress: Progress, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
+    schedule, encoded = objective.schedule, objective.encoded
+    trainee = LoraTrainee.open(model.weights, schedule)
+    units = objective.prepare(trainee, encoded.units)
+    batches = plan_batches(units, schedule.max_length, schedule.tokens_per_step, schedule.epochs, schedule.seed)
+    checkpoints = Checkpoints(place / "checkpoints", every=CHECKPOINT_STEPS)
+    report = fit(trainee, batches, objective.loss, schedule, checkpoints, progress, should_stop)
+    rows = [(unit[0].ids, unit[0].supervised) for unit in encoded.units[:CHECKED_ROWS]]
+    export(trainee, model.weights, place)
+    agreements = check_export(trainee, place, rows)
+    return {
+        "counts": asdict(encoded.counts),
+        "report": {**asdict(report), "checkpoint": None},
+        "agreements": [asdict(one) for one in agreements],
+    }

@@ -1,0 +1,200 @@
+"""Constraint family `combination`: two different responses, and the request repeated before the answer."""
+
+from __future__ import annotations
+
+import re
+
+from adhere.core.errors import VerifierError
+from adhere.core.verifier import Verdict
+from adhere.verify import shaping
+from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+
+_MARK = "******"
+_MOST_WORDS_REPEATED = 90
+_LABELLED = re.compile(
+    r"^[ \t#*]*(?:response|answer|option|version|reply)[^\S\n]*(?:#|number)?[^\S\n]*(?:[12]|one|two|[ab])\b.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONNECTIVES = """
+    also additionally afterwards and another as because besides but consequently finally first furthermore
+    hence however in instead it lastly meanwhile moreover next nevertheless overall second similarly so still such that
+    then therefore these they this those though thus ultimately when which while with"""
+_CARRIES_ON = frozenset(_CONNECTIVES.split())
+
+
+def _verify_two(params: Params, reply: str) -> Verdict:
+    parts = reply.split(_MARK)
+    for position, part in enumerate(parts):
+        if not part.strip() and 0 < position < len(parts) - 1:
+            return failed("an empty response stands between two separators")
+    responses = [part.strip() for part in parts if part.strip()]
+    if len(responses) != 2:
+        return failed(f"{len(responses)} responses separated by {_MARK}, wanted exactly 2", 0.0)
+    if responses[0] == responses[1]:
+        return failed("the two responses are the same", 0.5)
+    return passed("two different responses")
+
+
+def _repair_two(params: Params, reply: str) -> str | None:
+    """Put the separator where the reply already holds two responses; None where it holds only one."""
+    plain = reply.replace(_MARK, "\n").strip()
+    for halves in (_at_labels(plain), _at_one_rule(plain), _at_half_of_list(plain), _at_paragraph(plain)):
+        if halves and halves[0].strip() and halves[1].strip() and halves[0].strip() != halves[1].strip():
+            return f"{halves[0].strip()}\n\n{_MARK}\n\n{halves[1].strip()}"
+    return None
+
+
+def _at_labels(text: str) -> tuple[str, str] | None:
+    labels = list(_LABELLED.finditer(text))
+    return (text[: labels[1].start()], text[labels[1].start() :]) if len(labels) == 2 else None
+
+
+def _at_one_rule(text: str) -> tuple[str, str] | None:
+    lines = text.split("\n")
+    rules = [index for index, line in enumerate(lines) if shaping.is_rule(line)]
+    if len(rules) != 1:
+        return None
+    return "\n".join(lines[: rules[0]]), "\n".join(lines[rules[0] + 1 :])
+
+
+def _at_half_of_list(text: str) -> tuple[str, str] | None:
+    """A list of at least four ideas is two lists of ideas, if nothing but a lead-in stands around it."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    items = [shaping.unmarked(line) for line in lines if shaping.is_list_item(line)]
+    if len(items) < 4 or len(lines) - len(items) > 1:
+        return None
+    middle = len(items) // 2
+    return "\n".join(f"* {item}" for item in items[:middle]), "\n".join(f"* {item}" for item in items[middle:])
+
+
+def _at_paragraph(text: str) -> tuple[str, str] | None:
+    """Exactly two paragraphs of like length, neither of which leans on the other."""
+    parts = shaping.paragraphs(text)
+    if len(parts) != 2 or parts[0].endswith((":", ",")):
+        return None
+    lengths = [len(part.split()) for part in parts]
+    opener = re.match(r"\W*(\w+)", parts[1])
+    if min(lengths) < 8 or max(lengths) > 2 * min(lengths) or (opener and opener.group(1).lower() in _CARRIES_ON):
+        return None
+    shared = {word.lower() for word in shaping.content_words(parts[0])}
+    shared &= {word.lower() for word in shaping.content_words(parts[1])}
+    return (parts[0], parts[1]) if len(shared) >= 2 else None
+
+
+_TWO = ConstraintType(
+    id="combination:two_responses",
+    family="combination",
+    parameters={},
+    phrasings=(
+        "Give two different answers, and put six asterisks (******) between them.",
+        "Write two separate responses with ****** between the first and the second.",
+        "I want two versions to choose from. Separate them by a line of six asterisks: ******",
+        "Answer twice, in two different ways, with exactly six asterisks ****** between the answers.",
+        "Please offer two distinct answers; the only thing between them should be ******",
+        "Your answer should come in two variants, divided by six asterisk symbols (******).",
+        "Make sure to provide two unlike responses and split them by ******.",
+        "Two alternatives are needed. Type ****** once the first is finished, then give the second.",
+        "Respond in two ways: first answer, then ******, then a different second answer.",
+        "There should be two answers that are not the same, with six * in a row (******) as the divider.",
+        "Let me compare: write one reply, a row of six asterisks (******), and another reply.",
+        "Come up with two different replies and mark the border between them by ******",
+        "Provide a first and a second response to this. Use ****** only as the separator of the two.",
+        "Produce two options that differ from each other and draw ****** between them.",
+    ),
+    heldout_phrasings=(
+        "Surprise me with a second take on it too, and type ****** at the point where the first take stops.",
+        "One reply is not enough for me: I expect a pair, different in wording, split by ******.",
+        "Format: [response A] ****** [response B], where A and B are not identical.",
+        "Could you solve this in two distinct manners, six stars (******) keeping them apart?",
+    ),
+    verify=_verify_two,
+    draw=lambda rng, drawing: {},
+    repair=_repair_two,
+    words=lambda params: {},
+    examples=(
+        Example(
+            {},
+            "Call it Harbour.\n\n******\n\nCall it Lantern.",
+            (
+                "Call it Harbour.\n\n******\n\nCall it Harbour.",
+                "Call it Harbour.\n\n*****\n\nCall it Lantern.",
+                "Harbour ****** Lantern ****** Meadow",
+            ),
+        ),
+    ),
+)
+
+
+def _verify_repeat(params: Params, reply: str) -> Verdict:
+    wanted = params["prompt_to_repeat"].strip()
+    if not wanted:
+        raise VerifierError("combination:repeat_prompt: prompt_to_repeat is blank", "Give the request to repeat.")
+    found = reply.strip()
+    if found.lower().startswith(wanted.lower()):
+        start = len(reply) - len(reply.lstrip())
+        return passed("starts with the request, word for word", ((start, start + len(wanted)),))
+    same = 0
+    for ours, theirs in zip(wanted.lower(), found.lower(), strict=False):
+        if ours != theirs:
+            break
+        same += 1
+    return failed(f"only the first {same} of {len(wanted)} characters repeat the request", same / len(wanted))
+
+
+def _repair_repeat(params: Params, reply: str) -> str:
+    wanted = params["prompt_to_repeat"].strip()
+    answer = reply.strip()
+    # A reply may hold the request a little later, or in quotation marks: take that copy out first.
+    at = answer.lower().find(wanted.lower())
+    if 0 <= at <= 80:
+        answer = answer[at + len(wanted) :].lstrip("\"'”* \n")
+    return f"{wanted}\n\n{answer or reply.strip()}"
+
+
+def _draw_repeat(rng: object, drawing: Drawing) -> dict[str, object] | None:
+    text = drawing.instruction.strip()
+    return {"prompt_to_repeat": text} if text and len(text.split()) <= _MOST_WORDS_REPEATED else None
+
+
+# "above" in these becomes "below" where the sentence is placed before the request.
+_REPEAT = ConstraintType(
+    id="combination:repeat_prompt",
+    family="combination",
+    parameters={"prompt_to_repeat": str},
+    phrasings=(
+        "First copy the request above word for word, and only then answer it.",
+        "Begin by repeating the request above exactly as it is written, then give your answer.",
+        "Before you answer, write out the request above again without changing anything in it.",
+        "Your answer should open with an exact copy of the request above, followed by the actual answer.",
+        "Say the request above back to me, unchanged, before you respond to it. Put nothing in front of it.",
+        "Start with the full text of the request above (without this sentence), and continue with the answer.",
+        "Please restate the request above, letter by letter, at the start; the answer comes after it.",
+        "Make sure that the first thing you write is the request above, word for word; afterwards, answer it.",
+        "Repeat the request above in the same words first. This line is not part of it. Then answer.",
+        "Echo the request above exactly, then go on to answer it.",
+        "I want to see the request above repeated without any change at the top, and your answer under it.",
+        "Two steps: one, reproduce the request above verbatim; two, answer it. Write no words before step one.",
+        "Type the request above once more, unaltered, and follow it with your answer (do not repeat this sentence).",
+        "Quote nothing and add nothing: just write the request above again as it stands, then your answer.",
+    ),
+    heldout_phrasings=(
+        "Show that you have read the request above by opening with its exact wording; what you have to say on it "
+        "comes afterwards.",
+        "Prior to anything else, the request above has to reappear verbatim in your response. Then respond to it.",
+        "Nothing may precede the repetition of the request above, which must be exact; your reply comes second.",
+        "Could you mirror the request above, keeping every word, and answer it right after that?",
+    ),
+    verify=_verify_repeat,
+    draw=_draw_repeat,
+    repair=_repair_repeat,
+    words=lambda params: {},
+    examples=(
+        Example(
+            {"prompt_to_repeat": "Name a fruit."},
+            "Name a fruit.\n\nPear.",
+            ('"Name a fruit."\n\nPear.', "Pear.", "Name one fruit.\n\nPear."),
+        ),
+    ),
+)
+
+TYPES: tuple[ConstraintType, ...] = (_TWO, _REPEAT)

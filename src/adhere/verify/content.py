@@ -1,0 +1,205 @@
+"""Constraint family `detectable_content`: placeholders in square brackets, postscripts."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from adhere.core.errors import VerifierError
+from adhere.core.verifier import Verdict
+from adhere.verify import shaping
+from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+
+_MOST_PLACEHOLDERS_ADDED = 24
+
+# Lines that may close nearly any text, with one, two or three things left open. No commas: a repair must not
+# break a constraint that forbids them.
+_OPEN_LINES: dict[int, tuple[str, ...]] = {
+    1: ("Prepared for [name].", "Last updated on [date].", "Written by [author].", "Reference number: [number]."),
+    2: (
+        "Prepared by [name] on [date].",
+        "Visit [website] or stop by at [address].",
+        "Send your questions to [name] at [email].",
+        "We meet at [location] at [time].",
+    ),
+    3: (
+        "For questions please contact [name] at [email] or [phone number].",
+        "Join us on [date] at [time] in [location].",
+        "Best regards from [your name] at [company] in [city].",
+        "Signed by [full name] as [job title] on [date].",
+    ),
+}
+
+_POSTSCRIPTS = (
+    "If you want to hear more about {topic} just ask.",
+    "I would love to know what you think about {topic}.",
+    "There is always more to say about {topic}.",
+    "Keep this note about {topic} for later.",
+    "Do share your own thoughts on {topic}.",
+    "I almost forgot to say how much I enjoyed writing about {topic}.",
+    "A little patience with {topic} goes a long way.",
+    "Feel free to pass this on to anyone who cares about {topic}.",
+    "My favourite part was the one about {topic}.",
+    "Take your time with {topic} and enjoy it.",
+    "One more look at {topic} is always worth it.",
+    "Write to me if anything about {topic} is unclear.",
+)
+
+
+def _spans_in_brackets(reply: str) -> tuple[tuple[int, int], ...]:
+    """Shortest `[`…`]` spans on one line, left to right. Linear in the reply, unlike the obvious pattern."""
+    spans: list[tuple[int, int]] = []
+    start = reply.find("[")
+    while start >= 0:
+        newline = reply.find("\n", start)
+        line_end = len(reply) if newline < 0 else newline
+        close = reply.find("]", start, line_end)
+        if close < 0:
+            start = reply.find("[", line_end)
+        else:
+            spans.append((start, close + 1))
+            start = reply.find("[", close + 1)
+    return tuple(spans)
+
+
+def _verify_placeholders(params: Params, reply: str) -> Verdict:
+    spans = _spans_in_brackets(reply)
+    return judged_count(len(spans), "at least", params["num_placeholders"], "placeholders", spans)
+
+
+def _draw_placeholders(rng: random.Random, drawing: Drawing) -> dict[str, object]:
+    most = 8 if drawing.answer_words >= 60 else 4
+    return {"num_placeholders": rng.choice([n for n in (1, 2, 2, 3, 3, 4, 5, 6, 7, 8) if n <= most])}
+
+
+def _repair_placeholders(params: Params, reply: str) -> str | None:
+    missing = params["num_placeholders"] - len(_spans_in_brackets(reply))
+    if missing <= 0:
+        return reply
+    if missing > _MOST_PLACEHOLDERS_ADDED:
+        return None
+    lines: list[str] = []
+    while missing > 0:
+        size = min(missing, 3)
+        options = [line for line in _OPEN_LINES[size] if line not in lines] or list(_OPEN_LINES[size])
+        lines.append(shaping.variant(reply + str(missing), options))
+        missing -= size
+    return shaping.added(reply, "\n".join(lines))
+
+
+_PLACEHOLDERS = ConstraintType(
+    id="detectable_content:number_placeholders",
+    family="detectable_content",
+    parameters={"num_placeholders": int},
+    phrasings=(
+        "Leave at least {n} blank{s} for me to fill in, each shown in square brackets like [name].",
+        "Include {spelled} or more placeholders in square brackets, such as [date].",
+        "Use at least {n} placeholder{s} in square brackets, for example [address].",
+        "Your answer should have no fewer than {n} bracketed placeholder{s}, like [city] or [phone number].",
+        "Wherever a personal detail would go, write it as [detail]; there should be {n} or more of these in total.",
+        "Make sure that {spelled} or more spots are left open in square brackets, e.g. [company name].",
+        "Please put in at least {spelled} placeholder{s} written with square brackets, like this: [item].",
+        "I want to fill in some details myself, so mark at least {n} of them with square brackets, as in [time].",
+        "The text must contain {n} or more placeholders, each enclosed in [ and ].",
+        "At minimum, {spelled} slot{s} such as [recipient] must appear in square brackets.",
+        "Write it as a template with {n} or more fields in square brackets, for instance [price] and [location].",
+        "Placeholders go in square brackets, like [your name], and at least {n} should be present.",
+        "Mark unknown details by square brackets (for example [email]) and do so {n} or more times.",
+        "Represent at least {spelled} variable part{s} of the response by bracketed words, such as [product].",
+    ),
+    heldout_phrasings=(
+        "Treat it like a form letter: [subject], [sender] and the like, with {n} such gap{s} as the minimum.",
+        "Can you keep {spelled} or more fields open? Show each as a bracketed label, e.g. [venue].",
+        "Required: bracketed placeholders like [title], {n} at the very least.",
+        "Anything I should customise later belongs in square brackets, [like this], and I expect {n} or more of them.",
+    ),
+    verify=_verify_placeholders,
+    draw=_draw_placeholders,
+    repair=_repair_placeholders,
+    words=lambda params: shaping.counted(params["num_placeholders"]),
+    examples=(
+        Example(
+            {"num_placeholders": 2},
+            "Dear [name], we will meet on [date].",
+            ("Dear [name], we will meet soon.", "Dear (name), on (date).", "Dear [name, on [da\nte]."),
+        ),
+    ),
+)
+
+
+def _postscript_pattern(marker: str) -> re.Pattern[str]:
+    """P.P.S and P.S. by their own rules; any other marker lower-cased, its dots standing for any character.
+
+    The reference takes the marker as a regular expression; we read every sign but the dot literally, so
+    that no marker from a data file can hang the check.
+    """
+    if not marker.strip():
+        raise VerifierError("detectable_content:postscript: the marker is blank", 'Use "P.S." or "P.P.S".')
+    if marker == "P.P.S":
+        return re.compile(r"p\.\s?p\.\s?s")
+    if marker == "P.S.":
+        return re.compile(r"p\.\s?s\.")
+    return re.compile(re.escape(marker.lower()).replace(r"\.", "."))
+
+
+def _verify_postscript(params: Params, reply: str) -> Verdict:
+    marker = params["postscript_marker"]
+    lowered = reply.lower()
+    found = _postscript_pattern(marker).search(lowered)
+    if not found:
+        return failed(f"no postscript marked {marker!r}")
+    span = (found.span(),) if len(lowered) == len(reply) else ()  # some characters change length in lower case
+    return passed(f"postscript marked {marker!r} found", span)
+
+
+def with_postscript(reply: str, marker: str, topic: str | None = None) -> str:
+    """The reply with a postscript on the topic, by default the word that the reply is most about."""
+    sentence = shaping.variant(reply, _POSTSCRIPTS).replace("{topic}", topic or shaping.topic(reply))
+    return shaping.added(reply, f"{marker} {sentence}")
+
+
+_POSTSCRIPT = ConstraintType(
+    id="detectable_content:postscript",
+    family="detectable_content",
+    parameters={"postscript_marker": str},
+    phrasings=(
+        "Finish with a postscript that starts with {marker}",
+        "Add a postscript at the end, beginning with {marker}",
+        'After the main text, write a postscript introduced by "{marker}".',
+        "Your answer should close with a postscript marked {marker}",
+        "Please append a short note after your answer and start it with {marker}",
+        'Make sure there is a postscript, opened by the letters "{marker}", at the bottom.',
+        "There must be a postscript; begin it with {marker}",
+        'Include a final afterthought that starts with "{marker}".',
+        'Put one last remark below the answer, labelled "{marker}".',
+        "Once you are done, leave me a postscript starting with {marker}",
+        'The last part has to be a postscript whose first characters are "{marker}".',
+        "A closing postscript is needed. Start it with {marker}",
+        "I would like a small extra comment at the end with {marker} in front of it.",
+        'Add an extra line at the end, in the manner of "{marker} Do not forget your umbrella."',
+    ),
+    heldout_phrasings=(
+        "Below your main answer there has to be one more remark, and {marker} is how that remark opens.",
+        'Do not leave without a postscript: it comes last and is flagged by "{marker}".',
+        'Could you tack on an afterthought under the marker "{marker}"?',
+        'Required ending: a postscript ("{marker}" followed by a sentence or two).',
+    ),
+    verify=_verify_postscript,
+    draw=lambda rng, drawing: {"postscript_marker": rng.choice(("P.S.", "P.P.S"))},
+    repair=lambda params, reply: with_postscript(reply, params["postscript_marker"]),
+    words=lambda params: {"marker": params["postscript_marker"]},
+    examples=(
+        Example(
+            {"postscript_marker": "P.S."},
+            "See you there.\n\nP.S. Bring a coat.",
+            ("See you there.\n\nPS: Bring a coat.", "See you there.\n\nP.S Bring a coat.", "See you there."),
+        ),
+        Example(
+            {"postscript_marker": "P.P.S"},
+            "See you there.\n\nP.P.S Bring a coat.",
+            ("See you there.\n\nP.S. Bring a coat.", "See you there. PPS Bring a coat."),
+        ),
+    ),
+)
+
+TYPES: tuple[ConstraintType, ...] = (_PLACEHOLDERS, _POSTSCRIPT)

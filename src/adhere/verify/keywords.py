@@ -1,0 +1,317 @@
+"""IFEval's keyword constraints: words that must, must not or must so often appear, and letters."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from adhere.core.errors import VerifierError
+from adhere.core.verifier import Verdict
+from adhere.verify import keywords_wording as wording_of
+from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.rewriting import append_sentence, drop_sentences
+from adhere.verify.text import content_words, words
+from adhere.verify.wording import bounds, listed
+
+_FEWEST_WORDS = 8  # a shorter reply hardly had an occasion for a forbidden word
+
+_COMMON_WORDS = """
+people time place example reason change world help today simple clear different often important small start together
+practice choice future money home story question idea moment plan season morning friend value skill nature balance
+careful quality energy patience detail purpose journey community history support
+"""
+_COMMON = tuple(_COMMON_WORDS.split())
+_AVOIDABLE_WORDS = """
+very really just good great thing things stuff nice important however always never because people many should also
+maybe actually basically easy hard best amazing simply often overall
+"""
+_AVOIDABLE = tuple(_AVOIDABLE_WORDS.split())
+_MENTIONS = (
+    "It is worth keeping {keywords} in mind.",
+    "This also has to do with {keywords}.",
+    "Think of {keywords} here too.",
+)
+_MORE_MENTIONS = (
+    'The word "{keyword}" is worth repeating here.',
+    "All of this comes back to {keyword} in the end.",
+    "That is one more side of {keyword}.",
+)
+_LETTER_SENTENCES = (
+    "Please ask if any question is still open.",
+    "Just say so if you would like a bit more detail.",
+    "Quite a few people ask about exactly this and the quick answer is enough.",
+    "It always helps to keep the whole picture in view.",
+    "A lazy start is fine since a size that fits comes with practice.",
+    "Judge it for yourself and adjust it bit by bit.",
+    "Keep checking back every week to make sure that nothing was overlooked.",
+    "Remember that small steps made every day become something much bigger.",
+)
+
+
+def _verify_existence(params: Params, reply: str) -> Verdict:
+    keywords = _strings(params, "keywords")
+    missing = [word for word in keywords if not _occurrences(word, reply)]
+    if not missing:
+        return passed(f"all of {listed(keywords)} found", tuple(_occurrences(word, reply)[0] for word in keywords))
+    return failed(f"{listed(missing)} not found", 1.0 - len(missing) / len(keywords))
+
+
+def _verify_frequency(params: Params, reply: str) -> Verdict:
+    keyword = params["keyword"].strip()
+    if not keyword:
+        raise VerifierError("keywords:frequency: keyword is blank", "Name a word.")
+    spans = _occurrences(keyword, reply)
+    return judged_count(len(spans), params["relation"], params["frequency"], f"times {keyword!r}", spans)
+
+
+def _verify_forbidden(params: Params, reply: str) -> Verdict:
+    forbidden = _strings(params, "forbidden_words")
+    spans = tuple(match.span() for word in forbidden for match in _whole(word).finditer(reply))
+    if not spans:
+        return passed(f"none of {listed(forbidden, 'or')} found", vacuous=len(words(reply)) < _FEWEST_WORDS)
+    found = sorted({reply[start:stop].lower() for start, stop in spans})
+    return failed(f"found {listed(found)}", 1.0 - len(found) / len(forbidden), spans)
+
+
+def _verify_letter(params: Params, reply: str) -> Verdict:
+    letter = params["letter"].lower()
+    if len(letter) != 1:
+        raise VerifierError(f"letter should be one character, found {params['letter']!r}", "Give a letter from a to z.")
+    return judged_count(
+        reply.lower().count(letter), params["let_relation"], params["let_frequency"], f"times {letter!r}"
+    )
+
+
+def _strings(params: Params, key: str) -> list[str]:
+    """A list parameter, refused when it is empty or holds anything but non-empty text."""
+    values = list(params[key])
+    if not values or not all(isinstance(value, str) and value for value in values):
+        raise VerifierError(f"{key} should be a list of words, found {values!r}", "Give at least one word.")
+    return values
+
+
+def _occurrences(word: str, reply: str) -> tuple[tuple[int, int], ...]:
+    """Where a word occurs, case ignored, inside longer words too, without overlaps."""
+    return tuple(match.span() for match in re.finditer(re.escape(word), reply, re.IGNORECASE))
+
+
+def _whole(word: str) -> re.Pattern[str]:
+    """A word with a word border on both sides, case ignored."""
+    return re.compile(rf"\b{re.escape(word)}\b", re.IGNORECASE)
+
+
+def _repair_existence(params: Params, reply: str) -> str | None:
+    missing = [word for word in params["keywords"] if not _occurrences(word, reply)]
+    if not missing:
+        return reply
+    if len(missing) > 4:
+        return None
+    template = _MENTIONS[len(reply) % len(_MENTIONS)]
+    return append_sentence(reply, template.format(keywords=" and ".join(missing)))
+
+
+def _repair_frequency(params: Params, reply: str) -> str | None:
+    keyword, wanted = params["keyword"].strip(), params["frequency"]
+    found = len(_occurrences(keyword, reply))
+    if params["relation"] == "at least":
+        if wanted - found > len(_MORE_MENTIONS):
+            return None
+        for template in _MORE_MENTIONS[: max(wanted - found, 0)]:
+            reply = append_sentence(reply, template.format(keyword=keyword))
+        return reply
+    if found < wanted:
+        return reply
+    return _without_later(reply, keyword, wanted - 1)
+
+
+def _without_later(reply: str, keyword: str, allowed: int) -> str | None:
+    """The reply without the sentences in which the keyword occurs beyond the first `allowed` times."""
+    seen = 0
+
+    def unwanted(piece: str) -> bool:
+        return bool(_occurrences(keyword, piece))
+
+    def beyond(piece: str) -> bool:
+        nonlocal seen
+        held = len(_occurrences(keyword, piece))
+        if seen + held > allowed:
+            return held > 0
+        seen += held
+        return False
+
+    if not allowed:
+        return drop_sentences(reply, unwanted)
+    return drop_sentences(reply, beyond)
+
+
+def _repair_forbidden(params: Params, reply: str) -> str | None:
+    patterns = [_whole(word) for word in params["forbidden_words"]]
+    return drop_sentences(reply, lambda piece: any(pattern.search(piece) for pattern in patterns))
+
+
+def _repair_letter(params: Params, reply: str) -> str | None:
+    letter = params["letter"].lower()
+    missing = params["let_frequency"] - reply.lower().count(letter)
+    if params["let_relation"] != "at least":
+        return None
+    if missing <= 0:
+        return reply
+    enough = [sentence for sentence in _LETTER_SENTENCES if sentence.lower().count(letter) >= missing]
+    return append_sentence(reply, min(enough, key=len)) if enough else None
+
+
+def _sample(rng: random.Random, *pools: tuple[Sequence[str], int]) -> list[str]:
+    """Distinct words: up to the given number from each pool, in random order."""
+    drawn: dict[str, None] = {}
+    for pool, number in pools:
+        drawn.update(dict.fromkeys(rng.sample(list(pool), min(number, len(pool)))))
+    found = list(drawn)
+    rng.shuffle(found)
+    return found
+
+
+def _plain(found: Iterable[str]) -> list[str]:
+    return [word for word in found if 4 <= len(word) <= 12]
+
+
+def _draw_existence(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+    number = rng.choice((1, 1, 2, 2, 3, 4))
+    own = rng.randint(0, number)
+    drawn = _sample(rng, (_plain(content_words(drawing.instruction)), own), (_COMMON, number))
+    return {"keywords": drawn[:number]}
+
+
+def _draw_frequency(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+    own = _plain(content_words(drawing.instruction))
+    keyword = rng.choice(own) if own and rng.random() < 0.75 else rng.choice(_COMMON)
+    relation = rng.choice(("at least", "at least", "less than"))
+    most = max(2, min(6, drawing.answer_words // 25))
+    frequency = rng.randint(1, most) if relation == "at least" else rng.randint(2, most)
+    return {"relation": relation, "keyword": keyword, "frequency": frequency}
+
+
+def _draw_forbidden(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+    number = rng.randint(2, 5)
+    own = rng.choice((0, 0, 1, 2))
+    drawn = _sample(rng, (_plain(content_words(drawing.instruction)), own), (_AVOIDABLE + _COMMON, number))
+    return {"forbidden_words": drawn[:number]}
+
+
+def _draw_letter(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+    """Letters by how often English uses them: plenty can be asked for only of frequent ones, few only of rare ones."""
+    rate = drawing.answer_words / 100
+    if rng.random() < 0.65:
+        letter = rng.choice("abcdefghiklmnoprstuwyvqjxz")
+        share = 30 if letter in "etaoinsrh" else 10 if letter in "dlcumwfgypbvk" else 2
+        number = min(max(round(share * rate * rng.uniform(0.2, 0.8)), 1), 30)
+        return {"let_relation": "at least", "letter": letter, "let_frequency": number}
+    letter = rng.choice("zqxjkvbpgwy")
+    share = 2 if letter in "zqxj" else 10
+    number = min(max(round(share * rate * rng.uniform(0.4, 1.5)), 2), 30)
+    return {"let_relation": "less than", "letter": letter, "let_frequency": number}
+
+
+def _letter_words(params: Params) -> dict[str, str]:
+    counts = bounds(params["let_relation"], params["let_frequency"], "time", "times")
+    return {**counts, "letter": params["letter"]}
+
+
+def _frequency_words(params: Params) -> dict[str, str]:
+    counts = bounds(params["relation"], params["frequency"], "time", "times")
+    return {**counts, "keyword": params["keyword"]}
+
+
+TYPES: tuple[ConstraintType, ...] = (
+    ConstraintType(
+        id="keywords:existence",
+        family="keywords",
+        parameters={"keywords": (list, tuple)},
+        phrasings=wording_of.EXISTENCE,
+        heldout_phrasings=wording_of.EXISTENCE_HELDOUT,
+        verify=_verify_existence,
+        draw=_draw_existence,
+        repair=_repair_existence,
+        words=lambda params: {
+            "quoted": listed(params["keywords"]),
+            "plain": listed(params["keywords"], quote=""),
+            "commas": ", ".join(params["keywords"]),
+        },
+        examples=(
+            Example(
+                {"keywords": ["river", "Stone"]},
+                "Riverbanks are lined with stone.",
+                ("The banks are lined with stone.", "Rivers are lined with st0ne.", "The rive rs run over stone."),
+            ),
+        ),
+    ),
+    ConstraintType(
+        id="keywords:frequency",
+        family="keywords",
+        parameters={"relation": str, "keyword": str, "frequency": int},
+        phrasings=wording_of.FREQUENCY,
+        heldout_phrasings=wording_of.FREQUENCY_HELDOUT,
+        verify=_verify_frequency,
+        draw=_draw_frequency,
+        repair=_repair_frequency,
+        words=_frequency_words,
+        examples=(
+            Example(
+                {"relation": "at least", "keyword": "tea", "frequency": 2},
+                "Tea first, then the teapot.",
+                ("Tea first, then the pot.", "First the pot, then the cup."),
+            ),
+            Example(
+                {"relation": "less than", "keyword": "tea", "frequency": 2},
+                "Warm the pot before the tea goes in.",
+                ("Warm the teapot before the tea goes in.", "TEA, tea and tea."),
+            ),
+        ),
+    ),
+    ConstraintType(
+        id="keywords:forbidden_words",
+        family="keywords",
+        parameters={"forbidden_words": (list, tuple)},
+        phrasings=wording_of.FORBIDDEN,
+        heldout_phrasings=wording_of.FORBIDDEN_HELDOUT,
+        verify=_verify_forbidden,
+        draw=_draw_forbidden,
+        repair=_repair_forbidden,
+        words=lambda params: {
+            "quoted": listed(params["forbidden_words"], "or"),
+            "both": listed(params["forbidden_words"]),
+            "commas": ", ".join(params["forbidden_words"]),
+        },
+        examples=(
+            Example(
+                {"forbidden_words": ["rock", "hard"]},
+                "Rocking chairs are hardly ever loud.",
+                ("A rock-solid chair is not loud.", "Work HARD at the chair.", "The rock's colour is grey."),
+            ),
+        ),
+    ),
+    ConstraintType(
+        id="keywords:letter_frequency",
+        family="keywords",
+        parameters={"let_relation": str, "letter": str, "let_frequency": int},
+        phrasings=wording_of.LETTER,
+        heldout_phrasings=wording_of.LETTER_HELDOUT,
+        verify=_verify_letter,
+        draw=_draw_letter,
+        repair=_repair_letter,
+        words=_letter_words,
+        examples=(
+            Example(
+                {"let_relation": "at least", "letter": "q", "let_frequency": 2},
+                "Quite a quiet town.",
+                ("A rather quiet town.", "The town is calm."),
+            ),
+            Example(
+                {"let_relation": "less than", "letter": "e", "let_frequency": 2},
+                "A calm day at the port.",
+                ("A calm evening at our port.", "EELS live here."),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,93 @@
+"""IFEval's language constraint: the whole reply in one given language."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from adhere.core.errors import VerifierError, did_you_mean
+from adhere.core.verifier import Verdict
+from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+from adhere.verify.languages import LANGUAGE_NAMES, known_languages
+from adhere.verify.text import language_of
+
+# What a small model trained mostly on English has seen most of; the others are drawn only where the instruction asks.
+_NEARER = ("de", "it", "pt")
+_SHARE_DRAWN = 0.05
+_NOT_IN_IFEVAL = ("en", "es", "fr", "ja", "pl", "uk")
+_FOR_DRAWING = tuple(code for code in LANGUAGE_NAMES if code not in _NOT_IN_IFEVAL)
+
+
+def _verify(params: Params, reply: str) -> Verdict:
+    wanted = params["language"]
+    if wanted not in known_languages():
+        raise VerifierError(f"no detector for language {wanted!r}", did_you_mean(wanted, known_languages()))
+    found = language_of(reply)
+    if found is None:
+        return passed("no letters to tell a language from", vacuous=True)
+    said = f"the reply is {_name(found)}, wanted {_name(wanted)}"
+    return passed(said) if found == wanted else failed(said)
+
+
+def _name(code: str) -> str:
+    return LANGUAGE_NAMES.get(code, f"language {code!r}")
+
+
+def _draw(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+    asked = [code for code in _FOR_DRAWING if LANGUAGE_NAMES[code].lower() in drawing.instruction.lower()]
+    if asked:
+        return {"language": rng.choice(asked)}
+    if rng.random() >= _SHARE_DRAWN:
+        return None
+    return {"language": rng.choice(_NEARER if rng.random() < 0.8 else _FOR_DRAWING)}
+
+
+TYPES: tuple[ConstraintType, ...] = (
+    ConstraintType(
+        id="language:response_language",
+        family="language",
+        parameters={"language": str},
+        phrasings=(
+            "Write your entire response in {language}.",
+            "Your answer should be in {language} only.",
+            "Answer in {language}.",
+            "Make sure the whole reply is in {language}, with no other language used.",
+            "Please respond in the {language} language.",
+            "Use {language} for everything you write.",
+            "Only {language} is allowed in your response.",
+            "The response must be written completely in {language}.",
+            "Reply in {language}; no other language is allowed.",
+            "Give me the answer in {language}.",
+            "Do not use any language other than {language}.",
+            "I need this in {language}.",
+            "Language of the reply: {language}.",
+        ),
+        heldout_phrasings=(
+            "My readers understand nothing but {language}, so keep to it from start to finish.",
+            "Let every sentence of it be {language}.",
+            "It has to be {language} throughout, not a word of anything else.",
+            "Phrase what you have to say as a native speaker of {language} would, in that language.",
+        ),
+        verify=_verify,
+        draw=_draw,
+        words=lambda params: {"language": _name(params["language"])},
+        examples=(
+            Example(
+                {"language": "de"},
+                "Der Zug fährt jeden Morgen um acht Uhr ab, und die Reise dauert ungefähr zwei Stunden.",
+                (
+                    "The train leaves every morning at eight, and the journey takes about two hours.",
+                    "De trein vertrekt elke ochtend om acht uur en de reis duurt ongeveer twee uur.",
+                ),
+            ),
+            Example(
+                {"language": "it"},
+                "Il treno parte ogni mattina alle otto e il viaggio dura circa due ore.",
+                (
+                    "El tren sale cada mañana a las ocho y el viaje dura unas dos horas.",
+                    "The train leaves every morning at eight and the journey takes about two hours.",
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,177 @@
+"""Judging a reply against its checks, strict and loose, and IFEval's four numbers over many replies.
+
+Strict takes the reply as given. Loose takes, check by check, the best of eight variants: as given; without asterisks;
+without the first line, the last line, both; and these three without asterisks. A blank reply fails every check
+without a look at it, and a blank variant is skipped. What a checker cannot judge is counted apart, never as a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from adhere.core.errors import VerifierError
+from adhere.core.record import Check, Record
+from adhere.core.verifier import Verdict
+from adhere.verify.constraint import ConstraintType, Params, failed
+
+Types = Mapping[str, ConstraintType]
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One check and what was found of it. The spans of a loose verdict are given only where it is the strict one."""
+
+    check: Check
+    strict: Verdict
+    loose: Verdict
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One reply judged: a pair of verdicts for each of its checks, in their order."""
+
+    checks: tuple[Judged, ...]
+
+    def verdicts(self, loose: bool = False) -> tuple[Verdict, ...]:
+        """The strict or the loose verdicts."""
+        return tuple(judged.loose if loose else judged.strict for judged in self.checks)
+
+    def prompt_passed(self, loose: bool = False) -> bool | None:
+        """Whether all checks passed; None when none failed but some were not judged, or there are none."""
+        return all_passed(self.verdicts(loose))
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """IFEval's four numbers, as shares in [0, 1] of what was judged, and how much that was.
+
+    `prompts` and `instructions` count everything with a check; `prompts_not_judged` and `not_judged` are those of
+    them whose strict verdict is missing. A share over nothing is 0.0.
+    """
+
+    prompt_strict: float
+    instruction_strict: float
+    prompt_loose: float
+    instruction_loose: float
+    prompts: int
+    instructions: int
+    prompts_not_judged: int
+    not_judged: int
+
+    @property
+    def mean_strict(self) -> float:
+        """The mean of prompt and instruction level, the single figure most model cards give."""
+        return (self.prompt_strict + self.instruction_strict) / 2
+
+    @property
+    def mean_loose(self) -> float:
+        """The same over the loose verdicts."""
+        return (self.prompt_loose + self.instruction_loose) / 2
+
+
+def judge(checks: Sequence[Check], reply: str, types: Types) -> Outcome:
+    """Judge one reply against its checks.
+
+    Raises `VerifierError` when the parameters of a check make no sense. A check of a type that `types` lacks and a
+    checker that breaks on the reply are not judged, with the reason.
+    """
+    variants = loose_variants(reply)
+    return Outcome(tuple(_judged(check, reply, variants, types) for check in checks))
+
+
+def loose_variants(reply: str) -> tuple[str, ...]:
+    """The distinct non-blank variants in IFEval's order; the reply as given comes first unless it is blank."""
+    lines = reply.split("\n")
+    shorter = ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
+    variants = [reply, reply.replace("*", ""), *shorter, *(text.replace("*", "") for text in shorter)]
+    return tuple(dict.fromkeys(text for text in variants if text.strip()))
+
+
+def _judged(check: Check, reply: str, variants: Sequence[str], types: Types) -> Judged:
+    kind = types.get(check.kind)
+    if kind is None:
+        unknown = Verdict(None, 0.0, f"no constraint type {check.kind!r}")
+        return Judged(check, unknown, unknown)
+    params = kind.validated(check.params)
+    if not variants:
+        blank = failed("the reply is blank")
+        return Judged(check, blank, blank)
+    strict = _verified(kind, params, reply)
+    if strict.passed:
+        return Judged(check, strict, strict)
+    for variant in variants[1:]:
+        loose = _verified(kind, params, variant)
+        if loose.passed:
+            return Judged(check, strict, msgspec.structs.replace(loose, spans=()))
+    return Judged(check, strict, strict)
+
+
+def _verified(kind: ConstraintType, params: Params, reply: str) -> Verdict:
+    """The verdict of a checker, with anything but bad parameters turned into "not judged"."""
+    try:
+        return kind.verify(params, reply)
+    except VerifierError:
+        raise
+    except Exception as error:  # one hostile reply must not end a run over thousands of paid ones
+        return Verdict(None, 0.0, f"{kind.id} broke on this reply: {type(error).__name__}: {error}"[:500])
+
+
+def all_passed(verdicts: Iterable[Verdict]) -> bool | None:
+    """True when all passed, False when any failed, None when something was not judged or there was nothing."""
+    found = [verdict.passed for verdict in verdicts]
+    if False in found:
+        return False
+    return None if None in found or not found else True
+
+
+def scores(outcomes: Iterable[Outcome]) -> Scores:
+    """The four numbers over many outcomes; a prompt without checks is left out."""
+    held = [outcome for outcome in outcomes if outcome.checks]
+    levels = {}
+    for loose in (False, True):
+        levels["prompt", loose] = [outcome.prompt_passed(loose) for outcome in held]
+        levels["instruction", loose] = [verdict.passed for outcome in held for verdict in outcome.verdicts(loose)]
+    return Scores(
+        prompt_strict=_share(levels["prompt", False]),
+        instruction_strict=_share(levels["instruction", False]),
+        prompt_loose=_share(levels["prompt", True]),
+        instruction_loose=_share(levels["instruction", True]),
+        prompts=len(held),
+        instructions=len(levels["instruction", False]),
+        prompts_not_judged=levels["prompt", False].count(None),
+        not_judged=levels["instruction", False].count(None),
+    )
+
+
+def _share(passes: Sequence[bool | None]) -> float:
+    judged = [one for one in passes if one is not None]
+    return sum(judged) / len(judged) if judged else 0.0
+
+
+class ConstraintVerifier(msgspec.Struct, frozen=True):
+    """The `Verifier` of a record's own checks, over the constraint types it is given.
+
+    `score` is the mean of the checks that were judged; `loose` takes the loose verdicts instead of the strict ones.
+    """
+
+    types: Types
+    loose: bool = False
+
+    def verify(self, record: Record, reply: str) -> Verdict:
+        """Judge a reply: passed when every check of the record passed; None when it cannot be told."""
+        verdicts = judge(record.checks, reply, self.types).verdicts(self.loose)
+        if not verdicts:
+            return Verdict(None, 0.0, "the record has no checks")
+        done = all_passed(verdicts)
+        rated = [verdict.score for verdict in verdicts if verdict.passed is not None]
+        wrong = [
+            f"{check.kind}: {verdict.reason}"
+            for check, verdict in zip(record.checks, verdicts, strict=True)
+            if not verdict.passed
+        ]
+        return Verdict(
+            passed=done,
+            score=1.0 if done else min(sum(rated) / len(rated), 0.99) if rated else 0.0,
+            reason="; ".join(wrong) or f"all {len(verdicts)} checks passed",
+            vacuous=bool(done) and all(verdict.vacuous for verdict in verdicts),
+            spans=tuple(sorted({span for verdict in verdicts for span in verdict.spans})),
+        )

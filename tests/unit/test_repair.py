@@ -1,0 +1,103 @@
+import pytest
+
+from adhere.core.errors import VerifierError
+from adhere.core.record import Check, Record, user
+from adhere.verify import combination, content, formats, punctuation, startend, unseen
+from adhere.verify.repair import correct
+
+TYPES = {
+    kind.id: kind for module in (combination, content, formats, punctuation, startend, unseen) for kind in module.TYPES
+}
+INSTRUCTION = "Explain how to plan a garden."
+REPLY = (
+    "Plan the garden before spring. First, choose a sunny place. Good soil matters more than anything else.\n\n"
+    "Water young plants in the evening. Pull the weeds while they are small, and enjoy the harvest."
+)
+BULLETS = Check("detectable_format:number_bullet_lists", {"num_bullets": 4})
+TITLE = Check("detectable_format:title")
+ENDING = Check("startend:end_checker", {"end_phrase": "Let me know how it goes."})
+POSTSCRIPT = Check("detectable_content:postscript", {"postscript_marker": "P.S."})
+QUOTED = Check("startend:quotation")
+NO_COMMA = Check("punctuation:no_comma")
+REPEAT = Check("combination:repeat_prompt", {"prompt_to_repeat": INSTRUCTION})
+
+
+def record(*checks: Check) -> Record:
+    return Record((user(INSTRUCTION),), checks)
+
+
+def all_pass(checks: tuple[Check, ...], text: str) -> bool:
+    return all(TYPES[check.kind].verify(check.params, text).passed for check in checks)
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        (BULLETS, TITLE, ENDING),
+        (ENDING, POSTSCRIPT, NO_COMMA),
+        (QUOTED, ENDING, BULLETS, NO_COMMA),
+        (REPEAT, TITLE, NO_COMMA),
+        (Check("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2}), POSTSCRIPT),
+        (Check("detectable_format:number_highlighted_sections", {"num_highlights": 5}), NO_COMMA, TITLE),
+        (Check("detectable_format:json_format"),),
+        (Check("lines:numbered_steps", {"num_steps": 3}), Check("lipogram:no_contractions")),
+    ],
+    ids=lambda checks: "+".join(check.kind.partition(":")[2] for check in checks),
+)
+def test_several_checks_are_repaired_together(checks: tuple[Check, ...]) -> None:
+    if REPEAT in checks and TITLE in checks:
+        checks = (TITLE, *(check for check in checks if check is not TITLE))
+    done = correct(record(*checks), REPLY, TYPES)
+    assert done.failing == ()
+    assert done.passes
+    assert done.repaired
+    assert all_pass(checks, done.reply)
+
+
+def test_a_passing_reply_is_left_as_it_is() -> None:
+    done = correct(record(ENDING), "Dig. Let me know how it goes.", TYPES)
+    assert done.reply == "Dig. Let me know how it goes."
+    assert done.repaired == ()
+
+
+def test_what_passed_still_passes_after_repair() -> None:
+    quoted = f'"{REPLY}"'
+    done = correct(record(QUOTED, ENDING, TITLE), quoted, TYPES)
+    assert TYPES[QUOTED.kind].verify({}, done.reply).passed
+    assert QUOTED not in done.failing
+
+
+def test_what_code_cannot_repair_is_reported_and_nothing_is_lost() -> None:
+    letter = Check("lipogram:avoid_letter", {"letter": "e"})
+    done = correct(record(letter, ENDING), REPLY, TYPES)
+    assert done.failing == (letter,)
+    assert done.repaired == (ENDING,)
+
+
+def test_contradictory_checks_end_with_one_failing() -> None:
+    other = Check("startend:end_checker", {"end_phrase": "Nothing more needs to be said."})
+    done = correct(record(ENDING, other), REPLY, TYPES)
+    assert len(done.failing) == 1
+
+
+def test_the_title_names_the_subject() -> None:
+    done = correct(record(TITLE), REPLY, TYPES)
+    assert done.reply.startswith("<<Plan Garden>>\n\n")
+
+
+def test_blank_replies_are_not_dressed_up() -> None:
+    done = correct(record(TITLE, ENDING), " \n", TYPES)
+    assert done.reply == " \n"
+    assert done.failing == (TITLE, ENDING)
+
+
+def test_unknown_types_and_bad_parameters_are_errors() -> None:
+    with pytest.raises(VerifierError, match="startend:quotatoin"):
+        correct(record(Check("startend:quotatoin")), REPLY, TYPES)
+    with pytest.raises(VerifierError, match="num_bullets"):
+        correct(record(Check(BULLETS.kind, {})), REPLY, TYPES)
+
+
+def test_repair_is_deterministic() -> None:
+    checks = (BULLETS, TITLE, POSTSCRIPT)
+    assert correct(record(*checks), REPLY, TYPES) == correct(record(*checks), REPLY, TYPES)
