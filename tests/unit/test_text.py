@@ -63,7 +63,7 @@ def test_word_tokenize_splits_clitics_and_final_periods() -> None:
 
 
 def test_capital_words_need_a_letter() -> None:
-    assert capital_words("I saw COVID-19 in 2024 at A 3D Show") == ["I", "COVID-19", "A", "3D"]
+    assert capital_words("I saw COVID-19 in 2024 at A 3D Show") == ("I", "COVID-19", "A", "3D")
 
 
 def test_language_is_none_without_letters_and_settled_with() -> None:

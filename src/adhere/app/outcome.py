@@ -93,7 +93,10 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
         tuning=_tuning(shown, base),
         slices=slices,
         export=Export(
-            tuple(Agreement(one.pair, one.largest, one.tolerance, one.prompts) for one in shown.tuned.agreements),
+            tuple(
+                Agreement(f"trained model and {one.file}", one.worst_difference, one.tolerance, one.rows)
+                for one in shown.tuned.agreements
+            ),
             tuple(shown.tuned.files),
         ),
         examples=_examples(job.benchmarks, base, shown.after),

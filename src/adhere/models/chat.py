@@ -163,7 +163,7 @@ class ChatTokenizer:
                 documents=None,
             )
             return text
-        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
             raise ModelError(
                 f"the chat template of {self.folder} refuses the conversation: {error}",
                 f"Roles in order: {', '.join(message.role for message in messages)}.",
@@ -228,8 +228,12 @@ class ChatTokenizer:
 
 
 def flat_text(message: Message) -> str:
-    """The content of a message as one text: texts and tool results as they are, calls as JSON; no images."""
-    return "".join(_part_text(part) for part in message.content)
+    """The content of a message as one text: texts and tool results as they are, calls as JSON; no images.
+
+    Half a surrogate pair, which no UTF-8 text can hold, becomes a question mark.
+    """
+    text = "".join(_part_text(part) for part in message.content)
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _part_text(part: Part) -> str:

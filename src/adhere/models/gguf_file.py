@@ -120,7 +120,9 @@ def read_gguf(path: Path) -> GgufModel:
     """A whole GGUF file in Hugging Face terms. Raises `ModelError` for other architectures or tokenizers."""
     reader = _open(path)
     config = _config(reader, path)
-    control: dict[str, Any] = {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id") if key in config}
+    control: dict[str, Any] = {
+        key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id") if key in config
+    }
     tokens = _field(reader, path, "tokenizer.ggml.tokens")
     names = {"bos_token_id": "bos_token", "eos_token_id": "eos_token", "pad_token_id": "pad_token"}
     return GgufModel(

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from adhere.core.errors import ModelError
 from adhere.models.attention import Heads, Layout, attend, lay_out
+from adhere.models.weights import load_state
 
 FUSED: dict[str, tuple[str, ...]] = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -221,34 +222,7 @@ class Llama:
 
 def load_llama(folder: Path, precision: str = "auto", device: str = "auto") -> Llama:
     """Load a weights folder; matrices in `precision`, norms in fp32. Raises `ModelError`."""
-    return llama_from_state(read_shape(folder), read_state(folder), precision, device)
-
-
-def read_state(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder in Hugging Face layout, one file or shards."""
-    from safetensors.torch import load_file
-
-    folder = Path(folder)
-    index = folder / "model.safetensors.index.json"
-    try:
-        if index.exists():
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-            if any(Path(name).name != name for name in names):
-                raise ModelError(f"{index} names a file outside its folder", "Fetch the model again.")
-        else:
-            names = ["model.safetensors"]
-        state: dict[str, Tensor] = {}
-        for name in names:
-            state.update(load_file(str(folder / name)))
-    except FileNotFoundError as error:
-        raise ModelError(f"no weights in {folder}: {error}", "Give a folder with model.safetensors.") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"weights in {folder} cannot be read: {error}", "Fetch the model again.") from None
-    except Exception as error:  # the reader's own error class is not exported as an exception type of torch
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise ModelError(f"weights in {folder} cannot be read: {error}", "Fetch the model again.") from None
-    return state
+    return llama_from_state(read_shape(folder), load_state(folder), precision, device)
 
 
 def llama_from_state(shape: Shape, state: Mapping[str, Tensor], precision: str = "auto", device: str = "auto") -> Llama:

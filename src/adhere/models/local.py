@@ -14,6 +14,7 @@ from adhere.models.weights import cache_folder, check_weights, locked, read_note
 
 if TYPE_CHECKING:
     from adhere.models.engine import Engine
+    from adhere.models.scoring import Scorer
 
 EngineName = Literal["openvino", "torch"]
 Precision = Literal["auto", "bf16", "f32"]
@@ -46,6 +47,7 @@ class LocalModel:
         self._engine_name = engine
         self._precision: Precision = precision
         self._engine: Engine | None = None
+        self._scorer: Scorer | None = None
         self._weights_fingerprint = weights_fingerprint(folder)
         self.chat = ChatTokenizer(folder)
 
@@ -70,13 +72,22 @@ class LocalModel:
             yield from self._running().generate(asks)
 
     def score(self, pairs: Sequence[tuple[tuple[Message, ...], str]]) -> list[Scored]:
-        """Log-probabilities of replies, computed with torch."""
-        from adhere.models.scoring import score_pairs
+        """Log-probabilities of replies in nats, computed with torch; the end-of-turn token counts."""
+        if not pairs:
+            return []
+        if self._scorer is None:
+            from adhere.models.scoring import Scorer
 
-        return score_pairs(self._folder, pairs)
+            self._scorer = Scorer.open(self._folder)
+        return self._scorer.score(pairs, self.chat)
+
+    def with_weights(self, folder: Path, name: str) -> LocalModel:
+        """The same engine and precision on other weights."""
+        return LocalModel(folder, name, engine=self._engine_name, precision=self._precision)
 
     def close(self) -> None:
-        """Free the engine's memory."""
+        """Free the memory of engine and scorer."""
+        self._scorer = None
         if self._engine is not None:
             self._engine.close()
 

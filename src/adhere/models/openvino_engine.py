@@ -8,7 +8,8 @@ Measured on openvino-genai 2026.4.1 (two Zen 4 cores, SmolLM2-135M, batch 64): a
 - *Memory*: weights about three times the file while loading, the key-value cache as it fills (23 kB per token for the
   embedded model) up to `cache_gb`; beyond that waiting requests are computed again, which is slow but correct. All of
   it is given back by `close`.
-- *Stop strings* are checked by the engine on the decoded text; the exact cut is made here.
+- *Stop strings* are looked for here, on the text after each step: the library's own search drops the token in which
+  a stop string ends, and with it text that stands before the stop.
 - *repetition_penalty* counts prompt and reply, `presence_penalty` the reply only, as in transformers and vLLM.
 """
 
@@ -18,7 +19,7 @@ import gc
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -27,7 +28,7 @@ from typing import Any, Literal
 from adhere.core.errors import ModelError
 from adhere.core.model import Ask, Reply
 from adhere.models.chat import ChatTokenizer
-from adhere.models.engine import Prepared, draw_seed, ended_reply, prepare
+from adhere.models.engine import Prepared, draw_seed, ended_reply, prepare, stop_position
 from adhere.models.weights import read_config
 
 Precision = Literal["auto", "bf16", "f32"]
@@ -35,6 +36,41 @@ Precision = Literal["auto", "bf16", "f32"]
 _LARGEST_CONTEXT = 8192  # tokens; prompts are computed whole, and this bounds the memory that takes
 _LEAST_CACHE_GB = 2
 _BYTES_PER_VALUE = 2
+
+
+class _Request:
+    """A request in the batch; `ids` is filled step by step where stop strings are looked for."""
+
+    def __init__(self, ready: Prepared, handle: Any) -> None:
+        self.ready = ready
+        self.handle = handle
+        self.ids: list[int] = []
+        self.was_cut = False
+        self._stops = [stop for stop in ready.ask.sampling.stop if stop]
+        self._window = 8 + 4 * max((len(stop) for stop in self._stops), default=0)  # a character has up to 4 tokens
+
+    def read(self, chat: ChatTokenizer) -> Reply | None:
+        """The reply, once it is finished; cancels the request where a stop string has come."""
+        status = self.handle.get_status().name
+        if self._stops and status in ("RUNNING", "FINISHED"):
+            while self.handle.can_read():
+                self._take(self.handle.read().values())
+            if stop_position(chat.decode(self.ids[-self._window :]), self._stops) is not None:
+                if status == "RUNNING":
+                    self.handle.cancel()
+                return ended_reply(self.ready, self.ids, False, chat)
+        if status == "RUNNING":
+            return None
+        if status != "FINISHED":
+            return Reply("", "error", len(self.ready.ids), 0, f"OpenVINO gave up on the request ({status.lower()})")
+        if not self._stops:
+            self._take(self.handle.read_all()[:1])
+        return ended_reply(self.ready, self.ids, self.was_cut, chat)
+
+    def _take(self, outputs: Iterable[Any]) -> None:
+        for output in outputs:
+            self.ids += output.generated_ids
+            self.was_cut = output.finish_reason.name == "LENGTH"
 
 
 class OpenVinoEngine:
@@ -78,7 +114,7 @@ class OpenVinoEngine:
         Closing the iterator early cancels what is running. Raises `ModelError` when the model cannot be loaded.
         """
         waiting = deque(enumerate(asks))
-        running: dict[int, tuple[Prepared, Any]] = {}
+        running: dict[int, _Request] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * self._batch:
@@ -87,10 +123,10 @@ class OpenVinoEngine:
                     if isinstance(ready, Reply):
                         yield position, ready
                     else:
-                        running[position] = (ready, self._enter(ready))
+                        running[position] = _Request(ready, self._enter(ready))
                 yield from self._advance(running)
         finally:
-            self._cancel([handle for _, handle in running.values()])
+            self._cancel([request.handle for request in running.values()])
 
     def close(self) -> None:
         """Free weights and cache; the next `generate` loads again (a few seconds)."""
@@ -98,7 +134,7 @@ class OpenVinoEngine:
             self._pipeline = None
             gc.collect()
 
-    def _advance(self, running: dict[int, tuple[Prepared, Any]]) -> Iterator[tuple[int, Reply]]:
+    def _advance(self, running: dict[int, _Request]) -> Iterator[tuple[int, Reply]]:
         """One step of the batch; takes out and yields what it finished. A failing step fails all that run."""
         if not running:
             return
@@ -106,26 +142,17 @@ class OpenVinoEngine:
             with self._lock:
                 self._loaded().step()
         except RuntimeError as error:
-            failed = [(position, one) for position, (one, _) in running.items()]
+            failed = [(position, request.ready) for position, request in running.items()]
             running.clear()
             self.close()  # its scheduler is left in an unknown state
             for position, one in failed:
                 yield position, Reply("", "error", len(one.ids), 0, f"OpenVINO failed: {_first_line(error)}")
             return
-        for position, (ready, handle) in list(running.items()):
-            reply = self._finished(ready, handle)
+        for position, request in list(running.items()):
+            reply = request.read(self._chat)
             if reply is not None:
                 del running[position]
                 yield position, reply
-
-    def _finished(self, ready: Prepared, handle: Any) -> Reply | None:
-        status = handle.get_status().name
-        if status == "RUNNING":
-            return None
-        if status != "FINISHED":
-            return Reply("", "error", len(ready.ids), 0, f"OpenVINO gave up on the request ({status.lower()})")
-        output = handle.read_all()[0]
-        return ended_reply(ready, list(output.generated_ids), output.finish_reason.name == "LENGTH", self._chat)
 
     def _enter(self, ready: Prepared) -> Any:
         import numpy as np
@@ -143,8 +170,6 @@ class OpenVinoEngine:
         config.max_new_tokens = ready.room
         config.eos_token_id = self._chat.eos_ids[0]
         config.stop_token_ids = set(self._chat.eos_ids)
-        config.stop_strings = {stop for stop in sampling.stop if stop}
-        config.include_stop_str_in_output = True  # otherwise whole tokens go, and with them text before the stop
         config.repetition_penalty = sampling.repetition_penalty
         config.presence_penalty = sampling.presence_penalty
         config.do_sample = sampling.temperature > 0

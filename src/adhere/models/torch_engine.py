@@ -95,7 +95,9 @@ class TorchEngine:
         if self._model is None:
             import torch
             from transformers import AutoModelForCausalLM
+            from transformers.utils import logging
 
+            logging.disable_progress_bar()  # it would write into our own
             try:
                 self._model = AutoModelForCausalLM.from_pretrained(
                     self._folder, dtype=torch.float32, local_files_only=True, use_safetensors=True

@@ -105,7 +105,7 @@ def _train(
     report = fit(trainee, batches, objective.loss, schedule, checkpoints, progress, should_stop)
     rows = [(unit[0].ids, unit[0].supervised) for unit in encoded.units[:CHECKED_ROWS]]
     export(trainee, model.weights, place)
-    agreements = check_export(trainee, place, rows)
+    agreements = check_export(trainee, place, rows, model.weights)
     return {
         "counts": asdict(encoded.counts),
         "report": {**asdict(report), "checkpoint": None},

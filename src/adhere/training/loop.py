@@ -112,12 +112,12 @@ def fit(
             group["lr"] = schedule.rate_at(step, len(batches))
         trainee.begin_step(_step_seed(schedule.seed, step))
         try:
-            value, norm = _step(trainee, batches[step], loss, optimizer, schedule.clip)
+            value, norm = train_step(trainee, batches[step], loss, optimizer, schedule.clip)
         except _NotFinite as error:
             raise TrainingError(
                 f"the {error} of step {step + 1} of {len(batches)} is not finite; last good checkpoint: "
                 f"{saved or 'none'}",
-                f"Lower learning_rate (now {schedule.learning_rate:g}) and run again; the adapter is as before the step.",
+                f"Lower learning_rate (now {schedule.learning_rate:g}) and run again.",
             ) from None
         _count(so_far, batches[step], value, norm)
         if checkpoints and (len(so_far.losses) % checkpoints.every == 0 or len(so_far.losses) == len(batches)):
@@ -146,7 +146,7 @@ class _NotFinite(Exception):
     """A loss or gradient that is not a finite number."""
 
 
-def _step(
+def train_step(
     trainee: Trainee, batch: Batch, loss: Loss, optimizer: torch.optim.Optimizer, clip: float
 ) -> tuple[float, float]:
     """One optimiser step; returns its loss and its gradient norm before clipping."""
@@ -224,9 +224,7 @@ def _save(
     return checkpoints.save(len(so_far.losses), tensors, values)
 
 
-def _restore(
-    found: Checkpoint, trainee: Trainee, optimizer: torch.optim.Optimizer, so_far: _Progressed
-) -> None:
+def _restore(found: Checkpoint, trainee: Trainee, optimizer: torch.optim.Optimizer, so_far: _Progressed) -> None:
     trainee.load({name[8:]: tensor for name, tensor in found.tensors.items() if name.startswith("adapter/")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in found.tensors.items():

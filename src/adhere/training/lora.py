@@ -75,7 +75,8 @@ class Adapter:
         joined = frozen.new_zeros(frozen.shape[0], width + self.rank * len(wanted))
         joined[:, :width] = frozen
         held.weights[name] = joined[:, :width]
-        parts, start = [], 0
+        parts: list[Part] = []
+        start = 0
         for member in FUSED[name]:
             if member in wanted:
                 first = width + self.rank * len(parts)

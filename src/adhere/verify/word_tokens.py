@@ -68,6 +68,11 @@ def word_tokenize(text: str) -> tuple[str, ...]:
     return tuple(token for start, stop in sentence_spans(text) for token in _tokens_of_sentence(text[start:stop]))
 
 
-def capital_words(text: str) -> list[str]:
+@lru_cache(maxsize=512)
+def capital_words(text: str) -> tuple[str, ...]:
     """Tokens written all in capitals: "I", "NASA", "U.S.A." and "3D" count, "2024" does not."""
-    return [token for token in word_tokenize(text) if token.isupper()]
+    found: list[str] = []
+    for start, stop in sentence_spans(text):
+        if any(map(str.isupper, text[start:stop])):  # most sentences of a text without capitals are done with here
+            found += [token for token in _tokens_of_sentence(text[start:stop]) if token.isupper()]
+    return tuple(found)

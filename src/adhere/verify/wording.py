@@ -10,10 +10,17 @@ RELATIONS = ("less than", "at least")
 def bounds(relation: str, number: int, one: str, many: str) -> dict[str, str]:
     """A count in five wordings, each with its noun: `bound`, `plain`, `open` for training, `edge`, `cap` held out.
 
-    "at least 40 words", "40 or more words", ... for `at least`; "fewer than 40 words", "at most 39 words", ... for
-    `less than`, which is strict.
+    "at least 40 words", "40 or more words", ... for `at least`; "fewer than 40 words",
+    "no more than 39 words", ... for `less than`, which is strict.
     """
     noun = one if number == 1 else many
+    once = one == "time"
+    if relation == "at least" and number == 1 and once:
+        return (
+            {"bound": "at least once", "cap": "no less than once"}
+            | dict.fromkeys(("plain", "open"), "once or more")
+            | {"edge": "a minimum of 1 time"}
+        )
     if relation == "at least":
         starts = {"bound": "at least", "cap": "no fewer than", "edge": "a minimum of"}
         filled = {key: f"{start} {number} {noun}" for key, start in starts.items()}
@@ -26,7 +33,7 @@ def bounds(relation: str, number: int, one: str, many: str) -> dict[str, str]:
             "plain": f"less than {number} {noun}",
             "open": f"under {number} {noun}",
             "edge": f"a maximum of {most} {last}",
-            "cap": f"no more than {most} {last}",
+            "cap": "no more than once" if once and most == 1 else f"no more than {most} {last}",
         }
     return dict.fromkeys(("bound", "plain", "open", "edge", "cap"), f"{relation} {number} {noun}")
 
@@ -34,7 +41,7 @@ def bounds(relation: str, number: int, one: str, many: str) -> dict[str, str]:
 def listed(items: Sequence[str], joiner: str = "and", quote: str = '"') -> str:
     """`"a", "b" and "c"`."""
     marked = [f"{quote}{item}{quote}" for item in items]
-    return marked[0] if len(marked) == 1 else f"{', '.join(marked[:-1])} {joiner} {marked[-1]}"
+    return "".join(marked) if len(marked) < 2 else f"{', '.join(marked[:-1])} {joiner} {marked[-1]}"
 
 
 def ordinal(number: int) -> str:

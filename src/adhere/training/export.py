@@ -1,0 +1,179 @@
+"""What a tuned model is kept as: a PEFT adapter, merged weights, a GGUF file; and the proof that all three are it.
+
+An export is judged by log-probabilities, computed from the written files in fp32. A file that disagrees with the
+trained adapter is an error and all three are taken away again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from adhere.core.errors import TrainingError
+from adhere.models.gguf_file import read_gguf_state, write_gguf
+from adhere.models.llama import Llama, llama_from_state, load_llama, read_shape
+from adhere.models.scoring import Scorer
+from adhere.models.weights import appearing, load_state, save_weights, write_safetensors
+from adhere.training.lora import Adapter, LoraTrainee
+from adhere.training.schedule import Schedule
+
+ADAPTER, MERGED, GGUF = "adapter", "merged", "model.gguf"
+TOLERANCES = {ADAPTER: 1e-4, MERGED: 1e-3, GGUF: 1e-2}
+"""Largest difference allowed in the mean log-probability per token of any reply, in nats. The adapter is the same
+numbers read back; merging sums in another order; a GGUF rounds matrices to 11 bits (F16)."""
+HALF_TOLERANCE = 3e-2
+"""The same for weights that are stored in 16 bits, where merging rounds again."""
+_WINDOW = 128
+
+Row = tuple[Sequence[int], Sequence[bool]]
+"""Token ids, and which of them count."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a written file is from the trained adapter: mean and worst over `rows` replies, nats per token."""
+
+    file: str
+    mean_difference: float
+    worst_difference: float
+    tolerance: float
+    rows: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the worst difference is a number within the tolerance."""
+        return self.worst_difference <= self.tolerance
+
+
+def export(trainee: LoraTrainee, like: Path, place: Path) -> None:
+    """Write `adapter/`, `merged/` and `model.gguf` into `place`. `like` is the weights folder that was trained."""
+    save_adapter(trainee, like, place / ADAPTER)
+    save_weights(merge(load_state(like), trainee.state(), trainee.schedule), like, place / MERGED)
+    write_gguf(place / MERGED, place / GGUF, kind="F16")
+
+
+def save_adapter(trainee: LoraTrainee, like: Path, folder: Path) -> Path:
+    """Write the adapter in the format of PEFT, to be loaded with `PeftModel.from_pretrained`."""
+    schedule = trainee.schedule
+    about = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": str(like),
+        "r": schedule.rank,
+        "lora_alpha": schedule.alpha,
+        "lora_dropout": schedule.dropout,
+        "target_modules": list(schedule.targets),
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+    }
+    named = {f"{_PEFT_PREFIX}{name}.weight": tensor for name, tensor in trainee.state().items()}
+    with appearing(folder) as fresh:
+        (fresh / "adapter_config.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+        write_safetensors(named, fresh / "adapter_model.safetensors")
+    return folder
+
+
+def read_adapter(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a PEFT adapter under the names of `Adapter.state`."""
+    from safetensors.torch import load_file
+
+    state = load_file(str(folder / "adapter_model.safetensors"))
+    return {name.removeprefix(_PEFT_PREFIX).removesuffix(".weight"): tensor for name, tensor in state.items()}
+
+
+def merge(state: Mapping[str, Tensor], adapter: Mapping[str, Tensor], schedule: Schedule) -> dict[str, Tensor]:
+    """`W + (alpha / rank) B A` for every adapted matrix, summed in fp32 and stored in the type of W."""
+    merged = dict(state)
+    for name, down in adapter.items():
+        if not name.endswith(".lora_A"):
+            continue
+        part = name.removesuffix(".lora_A")
+        held = state[f"model.{part}.weight"]
+        change = adapter[f"{part}.lora_B"].cpu().float() @ down.cpu().float()
+        merged[f"model.{part}.weight"] = (held.float() + schedule.alpha / schedule.rank * change).to(held.dtype)
+    return merged
+
+
+def check_export(
+    trainee: LoraTrainee,
+    place: Path,
+    rows: Sequence[Row],
+    like: Path | None = None,
+    tolerances: Mapping[str, float] = TOLERANCES,
+) -> tuple[Agreement, ...]:
+    """Compare the written files in `place` with the trained adapter by the log-probabilities of `rows`.
+
+    Everything is computed in fp32 on a window of 128 tokens about the start of each reply. `like` is the weights
+    folder that was trained; by default the one that the adapter names. Raises `TrainingError`, and removes the
+    export, when a file is further away than its tolerance or scores nothing.
+    """
+    windows = [_window(*row) for row in rows]
+    windows = [row for row in windows if any(row[1])]
+    if not windows:
+        raise TrainingError("expected replies to check the export on, found none", "Give rows with labelled tokens.")
+    like = like or Path(json.loads((place / ADAPTER / "adapter_config.json").read_text())["base_model_name_or_path"])
+    plain = load_llama(like, "fp32", "cpu")
+    schedule = replace(trainee.schedule, dropout=0.0)
+    adapter = Adapter(plain, schedule)
+    adapter.load({name: tensor.cpu() for name, tensor in trainee.state().items()})
+    wanted = _means(Scorer(plain, adapter.project), windows)
+    adapter.load(read_adapter(place / ADAPTER))
+    found = {ADAPTER: _means(Scorer(plain, adapter.project), windows)}
+    del plain, adapter
+    merged = load_state(place / MERGED)
+    is_half = any(tensor.dtype != torch.float32 for tensor in merged.values())
+    for name, state in ((MERGED, merged), (GGUF, read_gguf_state(place / GGUF))):
+        found[name] = _means(Scorer(_plain(place / MERGED, state)), windows)
+    agreements = []
+    for name, means in found.items():
+        apart = [abs(mean - want) for mean, want in zip(means, wanted, strict=True)]
+        allowed = max(tolerances[name], HALF_TOLERANCE) if is_half and name != ADAPTER else tolerances[name]
+        # max() of NaNs depends on their place: a NaN anywhere must show
+        worst = max(apart) if not any(map(math.isnan, apart)) else float("nan")
+        agreements.append(Agreement(name, sum(apart) / len(apart), worst, allowed, len(apart)))
+    _refuse_disagreement(agreements, place)
+    return tuple(agreements)
+
+
+_PEFT_PREFIX = "base_model.model.model."
+
+
+def _plain(folder: Path, state: Mapping[str, Tensor]) -> Llama:
+    return llama_from_state(read_shape(folder), state, "fp32", "cpu")
+
+
+def _means(scorer: Scorer, rows: Sequence[Row]) -> list[float]:
+    return [sum(values) / len(values) for values in scorer.score_tokens(rows)]
+
+
+def _window(ids: Sequence[int], supervised: Sequence[bool]) -> tuple[list[int], list[bool]]:
+    first = next((index for index in range(1, len(ids)) if supervised[index]), 0)
+    part = slice(max(0, first - _WINDOW // 4), max(0, first - _WINDOW // 4) + _WINDOW)
+    marks = list(supervised[part])
+    marks[:1] = [False]
+    return list(ids[part]), marks
+
+
+def _refuse_disagreement(agreements: Sequence[Agreement], place: Path) -> None:
+    wrong = [found for found in agreements if not found.holds]
+    if not wrong:
+        return
+    for folder in (ADAPTER, MERGED):
+        shutil.rmtree(place / folder, ignore_errors=True)
+    (place / GGUF).unlink(missing_ok=True)
+    told = "; ".join(
+        f"{found.file} is off by {found.worst_difference:.4f} nats per token (allowed {found.tolerance:g})"
+        for found in wrong
+    )
+    raise TrainingError(
+        f"the export is not the trained model: {told}",
+        "Nothing was exported. Please report this with the run folder: its checkpoints hold the adapter.",
+    )

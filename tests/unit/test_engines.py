@@ -1,0 +1,140 @@
+"""Local engines on the tiny random weights: contract, limits, seeds, agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adhere.core.errors import ModelError, SettingsError
+from adhere.core.model import Ask, Generates, Sampling, Scores, Trains, replies
+from adhere.core.record import Blob, Message, user
+from adhere.models.engine import stop_position
+from adhere.models.local import LocalModel
+from adhere.models.scripted import tiny_weights
+
+pytest.importorskip("torch")
+pytest.importorskip("openvino_genai")
+pytest.importorskip("transformers")
+
+ENGINES = ("openvino", "torch")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LocalModel]]:
+    folder = tiny_weights(tmp_path_factory.mktemp("tiny"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADHERE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        made = {name: LocalModel(folder, engine=name, precision="f32") for name in ENGINES}  # type: ignore[arg-type]
+        yield made
+        for model in made.values():
+            model.close()
+
+
+def asks(count: int, **sampling: object) -> list[Ask]:
+    return [Ask((user(f"Tell me about the number {number}."),), Sampling(**sampling)) for number in range(count)]  # type: ignore[arg-type]
+
+
+def test_engines_write_the_same_greedy_text(models: dict[str, LocalModel]) -> None:
+    wanted = asks(6, max_tokens=12)
+    assert replies(models["openvino"], wanted) == replies(models["torch"], wanted)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_ask_is_answered_once(models: dict[str, LocalModel], name: str) -> None:
+    model = models[name]
+    wanted = [
+        *asks(3, max_tokens=4),
+        Ask((user("word " * 9000),), Sampling(4)),
+        Ask((Message("user", (Blob("0" * 64, "image/png"),)),), Sampling(4)),
+        Ask((user("x"),), Sampling(0)),
+        Ask((user(""),), Sampling(1)),
+    ]
+    found = dict(model.generate(wanted))
+    assert sorted(found) == list(range(len(wanted)))
+    assert [found[position].finish for position in (3, 4, 5)] == ["error", "error", "length"]
+    assert "context holds 8192" in found[3].error
+    assert all(found[position].finish != "error" for position in (0, 1, 2, 5, 6))
+    assert found[0].tokens_out == 4
+    assert found[0].tokens_in > 0
+    assert list(model.generate([])) == []
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_draw_depends_on_the_ask_and_not_on_its_company(models: dict[str, LocalModel], name: str) -> None:
+    one = Ask((user("Tell me more."),), Sampling(16, temperature=1.5, seed=3))
+    alone = replies(models[name], [one])[0]
+    crowd = asks(5, max_tokens=16, temperature=1.0)
+    assert replies(models[name], [*crowd, one])[-1] == alone
+    others = [Ask(one.messages, one.sampling, 1), Ask(one.messages, Sampling(16, temperature=1.5, seed=4))]
+    assert len({reply.text for reply in [alone, *replies(models[name], others)]}) == 3
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_top_k_of_one_is_greedy(models: dict[str, LocalModel], name: str) -> None:
+    greedy = replies(models[name], asks(2, max_tokens=10))
+    assert replies(models[name], asks(2, max_tokens=10, temperature=2.0, top_k=1)) == greedy
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_stop_strings_end_the_text_exactly(models: dict[str, LocalModel], name: str) -> None:
+    """Stop strings inside a token, over two tokens, and at the end, with the text before them kept."""
+    text = replies(models[name], asks(1, max_tokens=40))[0].text
+    for begin in range(0, len(text) - 3, 5):
+        for length in (1, 2, 3):
+            stop = text[begin : begin + length]
+            stopped = replies(models[name], asks(1, max_tokens=40, stop=("", "never", stop)))[0]
+            assert (stopped.text, stopped.finish) == (text[: text.find(stop)], "stop")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_leaving_early_leaves_nothing_behind(models: dict[str, LocalModel], name: str) -> None:
+    expected = replies(models[name], asks(2, max_tokens=8))
+    running = models[name].generate(asks(200, max_tokens=40))
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    assert replies(models[name], asks(2, max_tokens=8)) == expected
+    models[name].close()
+    assert replies(models[name], asks(2, max_tokens=8)) == expected
+
+
+def test_capabilities_and_fingerprints(models: dict[str, LocalModel]) -> None:
+    for name, model in models.items():
+        assert isinstance(model, Generates)
+        assert isinstance(model, Scores)
+        assert isinstance(model, Trains)
+        weights, _, engine = model.fingerprint.partition("/")
+        assert len(weights) == 64
+        assert engine.endswith("f32")
+        assert ("openvino" in engine) == (name == "openvino")
+    assert (models["torch"].weights / "model.safetensors").is_file()
+
+
+def test_bad_settings_are_refused(models: dict[str, LocalModel], tmp_path: Path) -> None:
+    for change in (
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"top_k": -1},
+        {"repetition_penalty": 0.0},
+        {"max_tokens": -1},
+    ):
+        with pytest.raises(SettingsError, match=next(iter(change))):
+            replies(models["torch"], asks(1, **change))
+    with pytest.raises(SettingsError, match="openvino"):
+        LocalModel(models["torch"].weights, engine="openvin")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="no model folder"):
+        LocalModel(tmp_path / "nowhere")
+
+
+def test_weights_that_change_under_a_model_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADHERE_CACHE", str(tmp_path / "cache"))
+    model = LocalModel(tiny_weights(tmp_path / "m"))
+    tiny_weights(tmp_path / "m", seed=1)
+    with pytest.raises(ModelError, match="changed while in use"):
+        replies(model, asks(1, max_tokens=2))
+
+
+def test_the_first_stop_string_counts() -> None:
+    assert stop_position("abcabc", ("c", "b", "")) == 1
+    assert stop_position("abc", ("x", "")) is None
