@@ -217,7 +217,7 @@ def test_bf16_follows_fp32(folder):
     exact = fit(LoraTrainee.open(folder, schedule), batches, Nll(), schedule)
     rounded_schedule = replace(schedule, precision="bf16")
     rounded = fit(LoraTrainee.open(folder, rounded_schedule), batches, Nll(), rounded_schedule)
-    print([round(a-b,4) for a,b in zip(rounded.losses,exact.losses)],exact.losses[0] - exact.losses[-1])
+    print([round(a - b, 4) for a, b in zip(rounded.losses, exact.losses)], exact.losses[0] - exact.losses[-1])
     assert exact.losses[0] - exact.losses[-1] > 0.5
     assert rounded.losses == pytest.approx(exact.losses, abs=0.0)
 

@@ -35,6 +35,7 @@ from adhere.core.step import Dropped
 from adhere.evals.floor import null_floor
 from adhere.evals.grade import Comparison, Graded, Row, compare_graded, followed, paired_rows
 from adhere.evals.quality import QualityGuard
+from adhere.models.budget import BUDGET_SPENT
 from adhere.training.adapt import Tuned
 from adhere.verify.catalogue import ALL_TYPES
 
@@ -85,7 +86,7 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
         started=about["created"],
         kept=shown.kept,
         why=_why(shown),
-        stopped=_stopped(job, base, shown),
+        stopped=_stopped(base, shown),
         minutes=tuple(StageTime(stage, spent.seconds / 60) for stage, spent in job.ledger.stages.items()),
         settings=_settings(job.recipe.as_values()),
         synth=_synth_counts(shown.made),
@@ -143,12 +144,17 @@ def _why(shown: RoundResult) -> str:
     return f"{words}, and ordinary answers are intact"
 
 
-def _stopped(job: Job, base: dict[str, Graded], shown: RoundResult) -> str:
-    shortfall = job.ledger.shortfall(job.budget)
-    missing = sum(not row.judged for graded in (*base.values(), *shown.after.values()) for row in graded.rows)
-    if shown.tuned.report.stopped or (shortfall and missing):
-        return f"the budget was spent: {shortfall or 'training stopped at its share of the minutes'}"
-    return ""
+def _stopped(base: dict[str, Graded], shown: RoundResult) -> str:
+    """What the budget cut short, in words; each stage may use only its share of it."""
+    rows = [row.error for graded in (*base.values(), *shown.after.values()) for row in graded.rows]
+    unasked = {
+        "synthesise": sum(BUDGET_SPENT in one.reason for one in shown.made.dropped),
+        "evaluate": sum(error.startswith(BUDGET_SPENT) for error in rows),
+    }
+    found = [f"{count} asks of {stage}" for stage, count in unasked.items() if count]
+    if shown.tuned.report.stopped:
+        found.append(f"tuning after {shown.tuned.report.steps} of {shown.tuned.report.planned_steps} steps")
+    return f"the budget cut short {' and '.join(found)}" if found else ""
 
 
 def _settings(values: dict[str, Any]) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from adhere.core.errors import SettingsError, StoreError
 from adhere.core.model import Ask, Generates, Reply, Scored, Scores, Trains
 from adhere.core.record import Message
 
+BUDGET_SPENT = "budget spent"  # how the error of an ask begins that was not made for want of budget
 FORMS = "Forms: 200000 tokens, 200k, 1.5M tokens, 15m, 15 minutes, 2h, or both: 200k tokens, 15m."
 # `m` is minutes and `M` is million; everything else is read without regard to case.
 TOKEN_UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
@@ -235,7 +236,7 @@ class Metered:
                 close()
         shortfall = self._shortfall()
         for position in list(owed) if shortfall else ():
-            yield position, Reply("", "error", error=f"budget spent: {shortfall}")
+            yield position, Reply("", "error", error=f"{BUDGET_SPENT}: {shortfall}")
 
     def _shortfall(self) -> str:
         return self._ledger.shortfall(self._budget)
