@@ -26,13 +26,14 @@ from typing import Any
 import torch
 
 from adhere.models.chat import ChatTokenizer
-from adhere.models.llama import load_llama, pick_precision
+from adhere.models.llama import pick_precision
 from adhere.training.encode import Example, Unit
 from adhere.training.loop import train_step
 from adhere.training.lora import LoraTrainee
 from adhere.training.losses import Nll
 from adhere.training.packing import Batch, join
 from adhere.training.schedule import Schedule
+from ceiling import parameters_of, product_rate
 
 ROW, ROWS = 512, 2
 SCHEDULE = Schedule(learning_rate=1e-3, warmup_share=0.0, decay="constant", alpha=32.0, clip=1.0)
@@ -127,24 +128,6 @@ def _same_start(adapted: Any, folder: Path) -> None:
             if ".lora_" in name:
                 part = name.removeprefix("base_model.model.model.").replace(".default.weight", "")
                 parameter.copy_(start[part])
-
-
-def product_rate(kind: torch.dtype) -> float:
-    """FLOP per second of the model's largest matrix product, the best of several."""
-    rows, matrix = torch.randn(ROW * ROWS, 576).to(kind), torch.randn(3072, 576).to(kind)
-    best = 0.0
-    for _ in range(20):
-        start = time.perf_counter()
-        for _ in range(5):
-            rows @ matrix.T
-        best = max(best, 5 * 2 * ROW * ROWS * 576 * 3072 / (time.perf_counter() - start))
-    return best
-
-
-def parameters_of(folder: Path) -> int:
-    """Parameters that take part in matrix products, the tied head counted once."""
-    model = load_llama(folder, "fp32", "cpu")
-    return model.head.numel() + sum(weight.numel() for layer in model.layers for weight in layer.weights.values())
 
 
 def measure(folder: Path, steps: int) -> dict[str, Any]:

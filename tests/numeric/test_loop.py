@@ -50,13 +50,13 @@ def same(one, other):
 
 
 def test_training_learns(folder):
-    schedule = replace(SCHEDULE, decay="constant")
+    schedule = replace(SCHEDULE, decay="constant", epochs=8)
     trainee = LoraTrainee.open(folder, schedule)
-    batches = plan(replace(schedule, epochs=16))
+    batches = plan(schedule)
     report = fit(trainee, batches, Nll(), schedule)
     assert report.steps == report.planned_steps == len(batches) == len(report.losses)
-    assert sum(report.losses[-3:]) < sum(report.losses[:3]) - 1
-    assert report.labelled_tokens == 16 * sum(len(unit[0].targets) for unit in draw_units())
+    assert sum(report.losses[-3:]) < sum(report.losses[:3]) - 0.3
+    assert report.labelled_tokens == 8 * sum(len(unit[0].targets) for unit in draw_units())
     assert report.tokens_per_second > 0
     assert not report.stopped
 
@@ -111,8 +111,8 @@ def test_only_the_newest_checkpoints_stay(folder, tmp_path):
 def test_checkpoints_of_another_run_are_refused(folder, tmp_path):
     checkpoints = Checkpoints(tmp_path, every=2)
     fit(LoraTrainee.open(folder, SCHEDULE), plan(), Nll(), SCHEDULE, checkpoints)
+    other = replace(SCHEDULE, learning_rate=1e-3)
     with pytest.raises(TrainingError, match="another schedule"):
-        other = replace(SCHEDULE, learning_rate=1e-3)
         fit(LoraTrainee.open(folder, other), plan(), Nll(), other, checkpoints)
     with pytest.raises(TrainingError, match="other data"):
         fit(LoraTrainee.open(folder, SCHEDULE), plan(units=draw_units(seed=6)), Nll(), SCHEDULE, checkpoints)
@@ -212,14 +212,34 @@ def test_the_adapter_equals_the_merged_matrix_and_its_gradient(folder):
 
 
 def test_bf16_follows_fp32(folder):
-    schedule = replace(SCHEDULE, learning_rate=5e-2, epochs=4)
+    schedule = replace(SCHEDULE, decay="constant", epochs=8)
     batches = plan(schedule)
     exact = fit(LoraTrainee.open(folder, schedule), batches, Nll(), schedule)
     rounded_schedule = replace(schedule, precision="bf16")
     rounded = fit(LoraTrainee.open(folder, rounded_schedule), batches, Nll(), rounded_schedule)
-    print([round(a - b, 4) for a, b in zip(rounded.losses, exact.losses)], exact.losses[0] - exact.losses[-1])
-    assert exact.losses[0] - exact.losses[-1] > 0.5
-    assert rounded.losses == pytest.approx(exact.losses, abs=0.0)
+    apart = [abs(one - other) for one, other in zip(rounded.losses, exact.losses, strict=True)]
+    gained = sum(exact.losses[:3]) / 3 - sum(exact.losses[-3:]) / 3
+    assert gained > 0.1
+    assert sum(apart) / len(apart) < gained / 5
+
+
+def test_small_updates_survive_bf16(folder):
+    trainee = LoraTrainee.open(folder, replace(SCHEDULE, precision="bf16", rank=8))
+    state, frozen = trainee.state(), trainee.model.layers[0].weights["down"].float()
+    part = "layers.0.mlp.down_proj"
+    rows = torch.randn(4000, frozen.shape[1], generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.no_grad():
+        state[f"{part}.lora_B"].normal_(std=3e-4 * frozen.std().item())
+        trainee.adapter.refresh()
+        found = trainee.adapter.project(rows, 0, "down").float()
+    scale = SCHEDULE.alpha / 8
+    change = scale * rows.float() @ state[f"{part}.lora_A"].T @ state[f"{part}.lora_B"].T
+    whole = rows.float() @ frozen.T
+    assert change.std() < whole.std() / 512  # far below one step of bf16
+    kept = ((found - whole) * change).sum() / change.pow(2).sum()
+    lost = (((whole.bfloat16() + change.bfloat16()).float() - whole) * change).sum() / change.pow(2).sum()
+    assert abs(kept - 1) < 0.1
+    assert abs(lost - 1) > 0.3
 
 
 @pytest.mark.parametrize("decay", ["cosine", "linear", "constant"])

@@ -71,10 +71,35 @@ def test_without_a_terminal_a_line_per_tenth() -> None:
             clock.now = done / 10
             progress("synthesise: replies", done, 200)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 11
-    assert lines[0] == "synthesise: replies    0 %  0/200"
-    assert lines[5] == "synthesise: replies   50 %  100/200  10.0/s  10 s left"
+    assert len(lines) == 10
+    assert lines[4] == "synthesise: replies   50 %  100/200  10.0/s  10 s left"
     assert lines[-1] == "synthesise: replies  100 %  200/200  10.0/s"
+
+
+def test_without_a_terminal_a_short_task_is_one_line_and_none_in_two_seconds() -> None:
+    made, out = console()
+    clock = Clock()
+    with TerminalProgress(made, clock) as progress:
+        for done in range(1, 101):
+            clock.now += 0.01
+            progress("short", done, 100)
+        for done in range(1, 101):
+            clock.now += 0.05
+            progress("five seconds", done, 100)
+    lines = out.getvalue().splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["short"] + 3 * ["five seconds"]
+    assert lines[0].startswith("short  100 %  100/100")
+
+
+def test_without_a_terminal_a_task_that_stops_early_says_where() -> None:
+    made, out = console()
+    with TerminalProgress(made, Clock()) as progress:
+        progress("rows", 13, 16, "13 of 16 examples, " + "3961 labelled of 8463 tokens, 0 truncated, none dropped")
+        assert out.getvalue() == ""
+        progress("tune", 1, 3)
+        assert out.getvalue().startswith("rows   81 %  13/16  13 of 16 examples, 3961 labelled")
+        assert out.getvalue().endswith("none dropped\n")
+    assert out.getvalue().splitlines()[-1] == "tune   33 %  1/3"
 
 
 def test_replayed_work_does_not_count_as_speed() -> None:
@@ -89,10 +114,12 @@ def test_replayed_work_does_not_count_as_speed() -> None:
 
 def test_a_task_without_total_speaks_ever_more_rarely() -> None:
     made, out = console()
-    progress = TerminalProgress(made, Clock())
-    for done in range(0, 5001):
-        progress("read", done)
-    assert [line.split()[1] for line in out.getvalue().splitlines()] == ["0", "10", "100", "1,000"]
+    clock = Clock()
+    with TerminalProgress(made, clock) as progress:
+        for done in range(0, 5001):
+            clock.now = 3.0 * done
+            progress("read", done)
+    assert [line.split()[1] for line in out.getvalue().splitlines()] == ["1", "10", "100", "1,000", "5,000"]
 
 
 def test_a_task_that_begins_again_speaks_again_and_nothing_to_do_is_done() -> None:
@@ -118,6 +145,13 @@ def test_on_a_terminal_bars_show_counts_and_hostile_notes_are_text() -> None:
     assert "\x1b]0" not in out.getvalue()
 
 
+def test_on_a_terminal_long_counts_are_a_line_of_their_own() -> None:
+    made, out = console(terminal=True, width=200)
+    with TerminalProgress(made) as progress:
+        progress("tune: rows", 13, 16, "13 of 16 examples, 3961 labelled of 8463 tokens, 3 dropped")
+    assert "13 of 16 examples, 3961 labelled of 8463 tokens, 3 dropped" in out.getvalue()
+
+
 def test_a_terminal_that_went_away_does_not_stop_the_work() -> None:
     made, out = console()
     out.close()
@@ -138,7 +172,8 @@ def test_reports_may_come_from_several_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(out.getvalue().splitlines()) == 44
+    said = [line for line in out.getvalue().splitlines() if "100 %  100/100" in line]
+    assert sorted(line.split()[0] for line in said) == ["task0", "task1", "task2", "task3"]
 
 
 def test_the_result_is_the_verdict_and_a_row_per_slice() -> None:

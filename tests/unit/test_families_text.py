@@ -7,6 +7,7 @@ from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, user
 from adhere.core.verifier import Verdict, Verifier
 from adhere.verify import case, keywords, language, length, punctuation
+from adhere.verify.additions import COMMON, OPENINGS, mentions, opened_with, with_letter
 from adhere.verify.constraint import ConstraintType, Params
 from adhere.verify.score import ConstraintVerifier, judge, loose_variants, scores
 
@@ -170,3 +171,31 @@ def test_constraint_verifier_joins_reasons_and_averages() -> None:
     sure = "Sure, see below\nfour words stand here"
     assert verifier.verify(record, sure).passed is False
     assert ConstraintVerifier(TYPES, loose=True).verify(record, sure).passed is True
+
+
+ADDED_TO = "Trains are fast. Buses are cheap."
+
+
+@pytest.mark.parametrize(("word", "number"), [("people", 2), ("tunnel", 4), ("Simple", 3)])
+def test_mentions_differ_hold_the_word_and_no_comma(word: str, number: int) -> None:
+    found = mentions(word, number, ADDED_TO)
+    assert len(set(found)) == number
+    assert all(word.lower() in one.lower() and "," not in one and one.endswith(".") for one in found)
+
+
+def test_every_common_word_stands_in_its_sentences() -> None:
+    assert all(word in one.lower() for word, sentences in COMMON.items() for one in sentences)
+
+
+def test_openings_begin_with_their_word_and_are_joined_only_where_safe() -> None:
+    assert all(one.lower().startswith(word) and one[-1] == "." for word, all_ in OPENINGS.items() for one in all_)
+    assert opened_with("overall", "The plan works.") == "Overall, the plan works."
+    assert opened_with("now", "Sometimes the best plan fails.").endswith(". Sometimes the best plan fails.")
+    assert opened_with("now", "* one\n* two").split("\n")[1:] == ["* one", "* two"]
+
+
+def test_letters_are_added_as_sentences() -> None:
+    added = with_letter("q", 2, ADDED_TO)
+    assert added is not None
+    assert added.count("q") >= 2
+    assert with_letter("q", 99, ADDED_TO) is None

@@ -91,3 +91,27 @@ def test_editing_tasks_may_take_over_the_input() -> None:
 )
 def test_lists_and_verse_are_no_loops(text: str) -> None:
     assert repetition(text) is None
+
+
+def test_a_score_of_languages_and_long_demands_are_no_fault() -> None:
+    words = Check("length_constraints:number_words", {"relation": "at least", "num_words": 600})
+    long = " ".join(f"Hill {n} has {n * 7} trees and {n * 3} springs near village {n + 40}." for n in range(100))
+    assert str(degenerate(Record(RECORD.messages), long)).startswith("long:")
+    assert not str(degenerate(Record(RECORD.messages, (words,)), long)).startswith("long:")
+    assert degenerate(RECORD, "ज्वालामुखी तब बनता है जब धरती के भीतर का पिघला हुआ पत्थर ऊपर आता है और बाहर निकलता है।") is None
+
+
+def test_the_given_ending_is_no_answer_by_itself() -> None:
+    ending = Check("startend:end_checker", {"end_phrase": "Let me know how it goes."})
+    found = degenerate(Record(RECORD.messages, (ending,)), "Lava. Let me know how it goes.")
+    assert found is not None
+    assert found.startswith("short")
+
+
+def test_a_chorus_comes_back_without_being_a_loop() -> None:
+    verses = [
+        f"Verse {n} tells of a {thing} that nobody else has seen\n" for n, thing in enumerate(("fox", "owl", "bee"))
+    ]
+    chorus = "Sing it with me now\n"
+    filler = "The night is long and the road goes on over hills and past the mill where water turns the wheel\n"
+    assert repetition(chorus.join(verses) + filler + chorus) is None

@@ -82,7 +82,7 @@ def test_contradictory_checks_end_with_one_failing() -> None:
 
 def test_the_title_names_the_subject() -> None:
     done = correct(record(TITLE), REPLY, TYPES)
-    assert done.reply.startswith("<<Plan Garden>>\n\n")
+    assert done.reply.startswith("<<How to Plan a Garden>>\n\n")
 
 
 def test_blank_replies_are_not_dressed_up() -> None:
@@ -101,3 +101,24 @@ def test_unknown_types_and_bad_parameters_are_errors() -> None:
 def test_repair_is_deterministic() -> None:
     checks = (BULLETS, TITLE, POSTSCRIPT)
     assert correct(record(*checks), REPLY, TYPES) == correct(record(*checks), REPLY, TYPES)
+
+
+def test_a_postscript_under_another_mark_is_relabelled() -> None:
+    done = correct(record(POSTSCRIPT), "Dig in spring.\n\nPS: Bring a spade.", TYPES)
+    assert done.reply == "Dig in spring.\n\nP.S. Bring a spade."
+    later = Check(POSTSCRIPT.kind, {"postscript_marker": "P.P.S"})
+    done = correct(record(later), "Dig in spring.\n\nP.S. Bring a spade.", TYPES)
+    assert done.reply == "Dig in spring.\n\nP.P.S Bring a spade."
+
+
+def test_commas_go_without_leaving_gaps() -> None:
+    done = correct(record(NO_COMMA), "Take bread, milk and tea. In May, we sow 1,000 seeds, mostly peas.", TYPES)
+    assert done.reply == "Take bread and milk and tea. In May we sow 1000 seeds mostly peas."
+    done = correct(record(NO_COMMA), "So, hurry, and get a lamp. His voice, a gift, and his hat are safe.", TYPES)
+    assert done.reply == "So hurry and get a lamp. His voice a gift and his hat are safe."
+
+
+def test_sections_follow_the_paragraphs_of_the_reply() -> None:
+    parts = Check("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2})
+    done = correct(record(parts), "One is here.\n\nTwo:\n* a\n* b", TYPES)
+    assert done.reply.split("\n\n")[1].split("\n", 1)[1] == "Two:\n* a\n* b"

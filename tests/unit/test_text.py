@@ -5,8 +5,10 @@ from itertools import pairwise
 import pytest
 
 from adhere.verify.languages import known_languages, language_of
+from adhere.verify.pieces import paragraphs, regroup
 from adhere.verify.punkt import sentence_spans
-from adhere.verify.rewriting import append_sentence, cut_to_fit, drop_sentences, paragraphs, regroup
+from adhere.verify.rewriting import append_sentence, cut_to_fit, drop_sentences, to_last_sentence
+from adhere.verify.subject import key_phrases, nouns, titles
 from adhere.verify.text import capital_words, content_words, sentences, word_tokenize, words
 from adhere.verify.wording import bounds, listed, ordinal
 
@@ -115,3 +117,72 @@ def test_wording_of_bounds() -> None:
     assert bounds("less than", 2, "word", "words")["edge"] == "a maximum of 1 word"
     assert listed(["a", "b", "c"], "or") == '"a", "b" or "c"'
     assert [ordinal(n) for n in (1, 10, 11, 21, 112)] == ["first", "tenth", "11th", "21st", "112th"]
+
+
+def test_append_sentence_keeps_quotations_verse_and_code_apart() -> None:
+    assert append_sentence('"All is well."', "Good night.") == '"All is well. Good night."'
+    assert append_sentence('He said "Go." Then "Stay."', "Good night.") == 'He said "Go." Then "Stay." Good night.'
+    assert append_sentence("A rose is red\nA tree is tall", "The end.") == "A rose is red\nA tree is tall\n\nThe end."
+    assert append_sentence('```json\n{"a": 1}\n```', "The end.") == '```json\n{"a": 1}\n```\n\nThe end.'
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("One is done. Two is do", "One is done."),
+        ("One is done. Two is done.", "One is done. Two is done."),
+        ("All is said.\n", "All is said."),
+        ("Ask Dr. Smith about it now. He will kn", "Ask Dr. Smith about it now."),
+        ("It costs 3.5 dollars a kilo. That is 2.", "It costs 3.5 dollars a kilo. That is 2."),
+        ("1. Wash the plums well.\n2. Dry the plums wi", "1. Wash the plums well."),
+        ("1. Wash the plums well.\n2.", "1. Wash the plums well."),
+        ("Take these:\n\n* a tent\n* a lamp\n* a sleeping ba", "Take these:\n\n* a tent\n* a lamp"),
+        ("Wash it. Dry it. Store it.\n\nTips:\n\n* Use co", "Wash it. Dry it. Store it."),
+        ("Wash it. Dry it. Store it.\n\n## Tips", "Wash it. Dry it. Store it."),
+        ("Roses are red\nViolets are blue\nSugar is", "Roses are red\nViolets are blue"),
+        ('He was calm. He said, "Go home. It is la', 'He was calm. He said, "Go home."'),
+        ('"It is late. We should go. The bus le', '"It is late. We should go."'),
+        ('He said, "It is late."', 'He said, "It is late."'),
+        ("This is **very important.** And th", "This is **very important.**"),
+        ("Run this:\n```python\na = 1\nb = a +", "Run this:\n```python\na = 1\n```"),
+        ("Run this. It prints one.\n\n```python\na =", "Run this. It prints one."),
+        ("Run this:\n```\na = 1\n```\nIt prints one. Then i", "Run this:\n```\na = 1\n```\nIt prints one."),
+        ("no end mark anywhere in this text", "no end mark anywhere in this text"),
+        ("Yes. And then comes a sentence so long that the rest of it is most of the te", None),
+        ("", ""),
+        (" \n", ""),
+    ],
+)
+def test_a_reply_cut_at_the_limit_loses_its_unfinished_end(reply: str, expected: str | None) -> None:
+    assert to_last_sentence(reply) == (reply if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "title"),
+    [
+        ("Why do onions make us cry, and can anything be done about it?", "Why Onions Make Us Cry"),
+        ("How do I get red wine out of a white tablecloth?", "How to Get Red Wine out of a White Tablecloth"),
+        ("Please write a short story about two brave sisters who save a goat.", "Two Brave Sisters"),
+        (
+            "Explain the difference between baking soda and baking powder.",
+            "The Difference Between Baking Soda and Baking Powder",
+        ),
+        ("List simple experiments that can be done with vinegar.", "Simple Experiments"),
+        ("Is chess a sport?", "Is Chess a Sport?"),
+        ("Sum up the passage below.", "A Short Summary"),
+    ],
+)
+def test_titles_come_from_the_instruction(instruction: str, title: str) -> None:
+    found = titles(instruction)
+    assert found[0].startswith(title)
+    assert "," not in found[0]
+    assert len(found[0].split()) <= 10
+    assert len(set(found)) > 10
+
+
+def test_nouns_and_phrases_worth_stressing() -> None:
+    assert nouns("Write a letter to the new neighbour about noise.") == ["letter", "neighbour", "noise"]
+    text = "The old lighthouse is gone. People like the salty wind and [name]."
+    stressed = [text[start:stop] for start, stop in key_phrases(text)]
+    assert set(stressed[:2]) == {"old lighthouse", "salty wind"}
+    assert "name" not in stressed

@@ -6,15 +6,27 @@ Data goes to stdout, talk and progress to stderr. Everything heavy is imported i
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from adhere import __version__
-from adhere.core.errors import EXIT_INTERRUPTED, EXIT_NOT_MET, AdhereError, SettingsError, did_you_mean
+from adhere.core.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_NOT_MET,
+    EXIT_USAGE,
+    AdhereError,
+    SettingsError,
+    StoreError,
+    did_you_mean,
+)
 
+RESUMABLE = (["improve"], ["resume"])
 DEFAULT_MODEL = "smollm2-135m"
 
 
@@ -30,40 +42,52 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def model_option(command: Any) -> Any:
-    """`--model`, the same everywhere."""
-    return click.option(
-        "--model",
-        "model_name",
-        default=DEFAULT_MODEL,
-        show_default=True,
-        metavar="MODEL",
-        help="smollm2-135m, a folder, FILE.gguf, http://HOST/v1#NAME, or scripted.",
-    )(command)
+def _option(*names: str, **details: Any) -> Callable[[Any], Any]:
+    return click.option(*names, **details)
+
+
+FILE = click.Path(path_type=Path)
+# The same options with the same meaning wherever they stand.
+model_option = _option(
+    "--model",
+    "model_name",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    metavar="MODEL",
+    help="smollm2-135m, a folder, FILE.gguf, hub:OWNER/NAME, http://HOST/v1#NAME, or scripted.",
+)
+seed_option = _option("--seed", type=int, default=0, show_default=True, help="Decides everything that is drawn.")
+limit_option = _option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N rows or prompts.")
+json_option = _option("--json", "as_json", is_flag=True, help="End stdout with one line of JSON.")
+runs_option = _option("-o", "--output", type=FILE, default=Path("runs"), show_default=True, help="Where runs are kept.")
+rows_option = _option("-o", "--output", type=FILE, help="Rows to this file; dropped rows beside it.")
+settings_argument = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="adhere")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error. May stand anywhere.")
 def app(debug: bool) -> None:
-    """Make models follow instructions, and prove it."""
+    """Make models follow instructions, and prove it.
+
+    The main job is `adhere improve`. Data goes to stdout, everything else to stderr. Exit status: 0 fine, 1 a
+    check or claim is not met, 2 usage, 3 environment, 130 interrupted.
+    """
 
 
 @app.command()
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@settings_argument
 @model_option
-@click.option("--seeds", "seeds_file", type=click.Path(path_type=Path), help="Your own instructions instead of ours.")
-@click.option("--recipe", type=click.Path(path_type=Path), help="A TOML file of settings.")
-@click.option(
-    "--held-out", "held_out", type=click.Path(path_type=Path), multiple=True, help="Prompts never to train on."
-)
+@click.option("--seeds", "seeds_file", type=FILE, metavar="FILE", help="Your own instructions instead of ours.")
+@click.option("--recipe", type=FILE, metavar="FILE", help="A TOML file of settings; what is given here wins.")
+@click.option("--held-out", type=FILE, multiple=True, metavar="FILE", help="Prompts never to train on.")
 @click.option("--rounds", type=click.IntRange(1, 20), help="Go on from the kept model so many times.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="At most so many composed prompts.")
+@click.option("--seed", type=int, help="Decides everything that is drawn.  [default: the recipe's, else 0]")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N composed prompts.")
 @click.option("--budget", metavar="AMOUNT", help="Stop cleanly at 200k tokens, 15m, ...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@runs_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and its estimate, and stop.")
-@click.option("--json", "as_json", is_flag=True, help="End stdout with one JSON object.")
+@json_option
 def improve(**options: Any) -> None:
     """Synthesise, verify, select, tune and evaluate; keep the model only if it is better.
 
@@ -75,11 +99,11 @@ def improve(**options: Any) -> None:
 
 
 @app.command()
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
-@click.option("--json", "as_json", is_flag=True)
+@click.argument("folder", type=FILE, required=False)
+@runs_option
+@json_option
 def resume(folder: Path | None, output: Path, as_json: bool) -> None:
-    """Go on with a run that was stopped; without FOLDER, the newest unfinished one."""
+    """Go on with a stopped run; without FOLDER, the newest unfinished one."""
     from adhere.app.commands import resume_command
 
     sys.exit(resume_command(folder, output, as_json))
@@ -87,15 +111,13 @@ def resume(folder: Path | None, output: Path, as_json: bool) -> None:
 
 @app.command()
 @click.argument("method")
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@settings_argument
 @model_option
-@click.option("--data", type=click.Path(path_type=Path), help="The benchmark's file, where it has one.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many prompts.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write each reply with its verdicts here (JSONL)."
-)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--data", type=FILE, metavar="FILE", help="The benchmark's file, where it has one.")
+@seed_option
+@limit_option
+@click.option("-o", "--output", type=FILE, help="Write each reply with its verdicts here (JSONL).")
+@json_option
 def evaluate(**options: Any) -> None:
     """Evaluate a model: METHOD is ifeval or heldout."""
     from adhere.app.commands import evaluate_command
@@ -105,35 +127,40 @@ def evaluate(**options: Any) -> None:
 
 @app.command()
 @click.argument("method")
-@click.argument("source", type=click.Path(path_type=Path), required=False)
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("source", type=FILE, required=False)
+@settings_argument
 @model_option
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many input records.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Rows to this file; dropped rows beside it.")
+@seed_option
+@limit_option
+@rows_option
+@json_option
 def synth(**options: Any) -> None:
-    """Make records: METHOD, then a file of instructions (ours when left out)."""
+    """Make records: METHOD, then a file of instructions (ours if left out)."""
     from adhere.app.commands import synth_command
 
     sys.exit(synth_command(**options))
 
 
 @app.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Verdicts to this file instead of stdout.")
-def verify(source: Path, output: Path | None) -> None:
-    """Run the checks that the records of SOURCE carry; exit status 1 when one fails."""
+@click.argument("source", type=FILE)
+@limit_option
+@click.option("-o", "--output", type=FILE, help="Verdicts to this file instead of stdout.")
+@json_option
+def verify(**options: Any) -> None:
+    """Run the checks that records carry; exit status 1 when one fails."""
     from adhere.app.commands import verify_command
 
-    sys.exit(verify_command(source, output))
+    sys.exit(verify_command(**options))
 
 
 @app.command()
 @click.argument("method")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Rows to this file; dropped rows beside it.")
+@click.argument("source", type=FILE)
+@settings_argument
+@seed_option
+@limit_option
+@rows_option
+@json_option
 def select(**options: Any) -> None:
     """Choose records: METHOD, then a file of records with replies."""
     from adhere.app.commands import select_command
@@ -143,11 +170,13 @@ def select(**options: Any) -> None:
 
 @app.command()
 @click.argument("method")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("source", type=FILE)
+@settings_argument
 @model_option
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder for the tuned model.")
+@seed_option
+@limit_option
+@click.option("-o", "--output", type=FILE, required=True, help="The folder for the tuned model.")
+@json_option
 def tune(**options: Any) -> None:
     """Tune a model on records: METHOD is sft or dpo."""
     from adhere.app.commands import tune_command
@@ -157,7 +186,7 @@ def tune(**options: Any) -> None:
 
 @app.command("list")
 @click.option("--arrow", help="Only one arrow: synth, select, tune, ...")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def list_methods(arrow: str | None, as_json: bool) -> None:
     """List the methods."""
     from adhere.app.commands import list_command
@@ -167,16 +196,17 @@ def list_methods(arrow: str | None, as_json: bool) -> None:
 
 @app.command()
 @click.argument("method")
-def show(method: str) -> None:
+@json_option
+def show(method: str, as_json: bool) -> None:
     """Show a method: its idea, its settings and where it is."""
     from adhere.app.commands import show_command
 
-    sys.exit(show_command(method))
+    sys.exit(show_command(method, as_json))
 
 
 @app.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
-@click.option("--json", "as_json", is_flag=True)
+@runs_option
+@json_option
 def runs(output: Path, as_json: bool) -> None:
     """List the runs, newest last."""
     from adhere.app.commands import runs_command
@@ -185,43 +215,64 @@ def runs(output: Path, as_json: bool) -> None:
 
 
 @app.command()
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
-def report(folder: Path | None, output: Path) -> None:
+@click.argument("folder", type=FILE, required=False)
+@runs_option
+@json_option
+def report(folder: Path | None, output: Path, as_json: bool) -> None:
     """Make a run's report.html again from its folder."""
     from adhere.app.commands import report_command
 
-    sys.exit(report_command(folder, output))
+    sys.exit(report_command(folder, output, as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; errors become two lines on stderr and an exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [word for word in given if word != "--debug"]
     try:
-        app.main(args=words, prog_name="adhere", standalone_mode=False)
-    except AdhereError as error:
-        if "--debug" in words:
+        try:
+            app.main(args=words, prog_name="adhere", standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # a full disk behind stdout is to be noticed here, not after the last line of Python
+    except Exception as error:
+        if len(words) < len(given):
             raise
-        _complain(error)
-        sys.exit(error.code)
-    except click.ClickException as error:
-        _complain(SettingsError(error.format_message(), _usage_hint(error)))
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        print("Interrupted. What is finished is kept; go on with: adhere resume", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of stdout went away
-        sys.stderr.close()
-        sys.exit(EXIT_NOT_MET)
+        sys.exit(_complain(error, words))
     return 0
+
+
+def _complain(error: Exception, words: list[str]) -> int:
+    """Say what went wrong and give the exit code. What is no error of the user or of the system is raised again."""
+    from adhere.app.display import print_error, say
+
+    if isinstance(error, click.Abort):  # which is what click makes of ctrl-c
+        kept = " What is finished is kept; go on with: adhere resume" if words[:1] in RESUMABLE else ""
+        say(f"Interrupted.{kept}")
+        return EXIT_INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # the reader of stdout went away, as `head` does
+        _forget_stdout()
+        return EXIT_NOT_MET
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return EXIT_USAGE
+    if isinstance(error, click.ClickException):
+        error = SettingsError(error.format_message(), _usage_hint(error))
+    elif isinstance(error, OSError):
+        _forget_stdout()
+        what = f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}"
+        error = StoreError(what, "Check the path, the permissions and the space on the disk.")
+    if not isinstance(error, AdhereError):
+        raise error
+    print_error(error)
+    return error.code
+
+
+def _forget_stdout() -> None:
+    """Whatever is still in the buffer goes nowhere, so that closing at the end of Python does not fail again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f"See: {context.command_path} --help" if context else "See: adhere --help"
-
-
-def _complain(error: AdhereError) -> None:
-    from adhere.app.display import print_error
-
-    print_error(error)

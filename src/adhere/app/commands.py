@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, StoreError
-from adhere.core.record import Record
+from adhere.app.display import TerminalProgress, clean, say
+from adhere.app.output import (
+    check_file,
+    check_folder,
+    encoded,
+    print_json,
+    tell_rejected,
+    write_lines,
+    write_outcome,
+)
+from adhere.core.errors import (
+    EXIT_FINE,
+    EXIT_NOT_MET,
+    AdhereError,
+    DataError,
+    SettingsError,
+    StoreError,
+    did_you_mean,
+)
+from adhere.core.record import Record, content_hash
 from adhere.core.settings import fill, parse_assignments
-from adhere.core.step import Dropped, divided
+from adhere.core.step import divided
+
+if TYPE_CHECKING:
+    from adhere.methods.catalogue import Entry
 
 
 def list_command(arrow: str | None, as_json: bool) -> int:
     """All methods; with `--json` one array."""
-    from adhere.core.errors import SettingsError, did_you_mean
     from adhere.core.method import ARROWS
     from adhere.methods.catalogue import entries
 
@@ -25,23 +45,37 @@ def list_command(arrow: str | None, as_json: bool) -> int:
         raise SettingsError(f"no arrow {arrow!r}", did_you_mean(arrow, ARROWS))
     found = [one for one in entries() if arrow in (None, one.arrow)]
     if as_json:
-        rows = [{"name": one.name, "arrow": one.arrow, "seed": one.card.seed, "paper": one.card.paper} for one in found]
-        _print_json(rows)
+        print_json([_listed(one) for one in found])
         return EXIT_FINE
     for one in found:
         print(f"{one.arrow:9} {one.name:20} {one.card.summary}")
     return EXIT_FINE
 
 
-def show_command(method: str) -> int:
+def _listed(one: Entry) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "arrow": one.arrow,
+        "seed": one.card.seed,
+        "paper": one.card.paper,
+        "summary": one.card.summary,
+    }
+
+
+def show_command(method: str, as_json: bool) -> int:
     """A method's docstring, settings and path."""
     from adhere.methods.catalogue import entry, load, settings_of
 
     found = entry(method)
-    print(f"{found.arrow} {found.name} (version {found.card.version})\n\n{found.idea}\n\nSettings")
     module = load(found)
-    print(f"  {(module.Settings.__doc__ or '').strip()}")
-    for name, kind, default in settings_of(module):
+    settings = settings_of(module)
+    if as_json:
+        defaults = {name: default for name, _, default in settings}
+        print_json({**_listed(found), "version": found.card.version, "settings": defaults, "path": found.path})
+        return EXIT_FINE
+    print(f"{found.arrow} {found.name} (version {found.card.version})\n\n{found.idea}\n\nSettings")
+    print(f"  {inspect.cleandoc(module.Settings.__doc__ or '').strip()}\n".replace("\n", "\n  ").rstrip() + "\n")
+    for name, kind, default in settings:
         print(f"  {name} = {default!r}   ({kind})")
     print(f"\nFile  {found.path}")
     return EXIT_FINE
@@ -49,23 +83,32 @@ def show_command(method: str) -> int:
 
 def runs_command(output: Path, as_json: bool) -> int:
     """All runs of a folder, newest last, with their state."""
-    from adhere.store.run import find_runs, is_finished, read_about
+    from adhere.store.run import find_runs
 
-    rows = []
-    for folder in find_runs(output):
-        about = read_about(folder)
-        state = "finished" if is_finished(folder) else "unfinished"
-        rows.append({"folder": str(folder), "verb": about["plan"]["verb"], "state": state, "created": about["created"]})
+    rows = [_run_row(folder) for folder in find_runs(output)]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     for row in [] if as_json else rows:
         print(f"{row['state']:11} {row['created']:26} {row['folder']}")
     if not rows:
-        print(f"No runs in {output}.", file=sys.stderr)
+        say(f"No runs in {output}.")
     return EXIT_FINE
 
 
-def report_command(folder: Path | None, output: Path) -> int:
+def _run_row(folder: Path) -> dict[str, str]:
+    """What `adhere runs` tells about a run; a damaged folder is listed as such."""
+    from adhere.store.run import is_finished, read_about
+
+    try:
+        about = read_about(folder)
+        verb, created = str(about["plan"]["verb"]), str(about["created"])
+        state = "finished" if is_finished(folder) else "unfinished"
+    except (AdhereError, KeyError, TypeError):
+        verb, created, state = "", "", "damaged"
+    return {"folder": str(folder), "verb": clean(verb), "state": state, "created": clean(created)}
+
+
+def report_command(folder: Path | None, output: Path, as_json: bool) -> int:
     """Write report.html of a run again."""
     from adhere.app.report import write_report
     from adhere.app.summary import read_summary
@@ -73,91 +116,136 @@ def report_command(folder: Path | None, output: Path) -> int:
     chosen = folder or _newest(output, finished=True)
     path = chosen / "report.html"
     write_report(read_summary(chosen / "summary.json"), path)
-    print(path)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        print(path)
     return EXIT_FINE
 
 
-def verify_command(source: Path, output: Path | None) -> int:
+def verify_command(source: Path, limit: int | None, output: Path | None, as_json: bool) -> int:
     """Verdicts for records with replies and checks; 1 when a check failed."""
     from adhere.verify.catalogue import ALL_TYPES
     from adhere.verify.score import ConstraintVerifier
 
+    check_file(output)
     verifier = ConstraintVerifier(ALL_TYPES)
-    lines = []
+    rows = []
     counts = {True: 0, False: 0, None: 0}
-    for record in _read(source, None):
+    for record in _read(source, limit):
         verdict = verifier.verify(record, record.reply or "")
         outcome = verdict.passed if record.checks else None
         counts[outcome] += 1
-        lines.append(msgspec.json.encode({"id": record.id, **msgspec.to_builtins(verdict), "passed": outcome}) + b"\n")
-    _write_lines(output, lines)
-    print(f"{counts[True]} passed, {counts[False]} failed, {counts[None]} not judged", file=sys.stderr)
+        rows.append({"id": record.id, **msgspec.to_builtins(verdict), "passed": outcome})
+    write_lines(output, encoded(rows))
+    if as_json:
+        print_json({"passed": counts[True], "failed": counts[False], "not_judged": counts[None]})
+    say(f"{counts[True]} passed, {counts[False]} failed, {counts[None]} not judged")
     return EXIT_NOT_MET if counts[False] else EXIT_FINE
 
 
-def select_command(method: str, source: Path, assignments: Sequence[str], seed: int, output: Path | None) -> int:
+def select_command(**options: Any) -> int:
     """Run a select method over a file of records."""
-    from adhere.app.display import TerminalProgress
-    from adhere.methods.catalogue import entry, load
-
-    module = load(entry(method, "select"))
-    settings = fill(module.Settings, parse_assignments(assignments), "the command line")
+    check_file(options["output"])
+    module, settings = _method(options["method"], "select", options["assignments"])
+    records = _read(options["source"], options["limit"])
     with TerminalProgress() as progress:
-        kept, dropped = divided(module.select(_read(source, None), settings, seed, progress))
-    return _write_outcome(output, kept, dropped)
+        kept, dropped = divided(module.select(records, settings, options["seed"], progress))
+    return write_outcome(options["output"], kept, dropped, options["as_json"])
 
 
 def synth_command(**options: Any) -> int:
     """Run a synth method over seeds."""
-    from adhere.app.display import TerminalProgress
+    from adhere.app.asking import Watched, open_generator
     from adhere.data.seeds import shipped_seeds
-    from adhere.methods.catalogue import entry, load
-    from adhere.models.resolve import open_model
 
-    module = load(entry(options["method"], "synth"))
+    check_file(options["output"])
     source, assignments = _source_or_assignment(options["source"], options["assignments"])
-    settings = fill(module.Settings, parse_assignments(assignments), "the command line")
+    module, settings = _method(options["method"], "synth", assignments)
     records = _read(source, options["limit"]) if source else shipped_seeds()[: options["limit"]]
-    model = open_model(options["model_name"])
+    model = Watched(open_generator(options["model_name"]))
     with TerminalProgress() as progress:
         kept, dropped = divided(module.synth(records, model, settings, options["seed"], progress))
-    return _write_outcome(options["output"], kept, dropped)
+    model.refuse_silence()
+    model.tell()
+    return write_outcome(options["output"], kept, dropped, options["as_json"])
 
 
 def tune_command(**options: Any) -> int:
     """Run a tune method and leave the tuned model in a folder."""
-    from adhere.app.display import TerminalProgress
-    from adhere.methods.catalogue import entry, load
-    from adhere.models.resolve import open_model
+    from adhere.app.asking import open_generator
+    from adhere.app.improve import trainable
 
-    module = load(entry(options["method"], "tune"))
-    settings = fill(module.Settings, parse_assignments(options["assignments"]), "the command line")
-    records = _read(options["source"], None)
-    model = open_model(options["model_name"])
+    place: Path = options["output"]
+    check_folder(place)
+    module, settings = _method(options["method"], "tune", options["assignments"])
+    records = _read(options["source"], options["limit"])
+    model = trainable(open_generator(options["model_name"]), "tune")
+    given = [options["method"], settings, options["seed"], model.fingerprint, [record.id for record in records]]
+    _claim(place, content_hash(given))
     with TerminalProgress() as progress:
-        tuned = module.tune(model, records, options["output"], settings, options["seed"], progress)
-    print(tuned.folder)
+        tuned = module.tune(model, records, place, settings, options["seed"], progress)
+    report = tuned.report
+    losses = f", loss {report.losses[0]:.3f} to {report.losses[-1]:.3f}" if report.losses else ""
+    say(f"{report.steps} steps{losses}")
+    if options["as_json"]:
+        counts = {"rows": tuned.counts.rows, "labelled": tuned.counts.labelled, "steps": report.steps}
+        print_json({"folder": str(tuned.folder), "files": list(tuned.files), **counts})
+    else:
+        print(tuned.folder)
     return EXIT_FINE
+
+
+def _claim(place: Path, fingerprint: str) -> None:
+    """Make `place` the folder of one tuning: the same command goes on in it, another one is refused."""
+    from adhere.store.files import explained, write_atomically
+
+    note = place / "plan.sha256"
+    if place.is_dir() and any(place.iterdir()):
+        with explained(note):
+            found = note.read_text(encoding="utf-8", errors="replace").strip() if note.is_file() else ""
+        if found != fingerprint:
+            what = "a model tuned from other data or settings" if found else "files that are not of this tuning"
+            raise SettingsError(f"{place} holds {what}", "Choose another folder with -o, or remove that one.")
+        done = (place / "tuned.json").is_file()
+        say(f"{place}: {'already tuned so; nothing to do' if done else 'going on with a tuning that was stopped'}")
+    write_atomically(note, [f"{fingerprint}\n".encode()])
 
 
 def evaluate_command(**options: Any) -> int:
     """Run an evaluate method and print its report."""
-    from adhere.app.display import TerminalProgress
-    from adhere.methods.catalogue import entry, load
-    from adhere.models.resolve import open_model
+    from adhere.app.asking import Watched, open_generator
 
-    module = load(entry(options["method"], "evaluate"))
-    settings = fill(module.Settings, parse_assignments(options["assignments"]), "the command line")
-    model = open_model(options["model_name"])
-    with TerminalProgress() as progress:
-        report = module.evaluate(model, settings, options["data"], options["seed"], options["limit"], progress)
+    check_file(options["output"])
+    module, settings = _method(options["method"], "evaluate", options["assignments"])
+    if options["data"] is not None and not options["data"].exists():
+        raise DataError(f"no file at {options['data']}", "Check the path given with --data.")
+    model = Watched(open_generator(options["model_name"]))
+    try:
+        with TerminalProgress() as progress:
+            report = module.evaluate(model, settings, options["data"], options["seed"], options["limit"], progress)
+    except DataError:
+        model.refuse_silence()  # nothing can be said about a model that said nothing
+        raise
+    model.tell()
     if options["output"]:
-        _write_lines(options["output"], [msgspec.json.encode(row) + b"\n" for row in report.rows])
+        write_lines(options["output"], encoded(report.rows))
     if options["as_json"]:
-        _print_json(report.as_json())
+        print_json(report.as_json())
     else:
         print(report.in_words())
     return EXIT_FINE
+
+
+def _method(name: str, arrow: str, assignments: Sequence[str]) -> tuple[Any, Any]:
+    """The module of a method and its settings, refused where they make no sense."""
+    from adhere.app.bounds import check_settings
+    from adhere.methods.catalogue import entry, load
+
+    module = load(entry(name, arrow))
+    settings = fill(module.Settings, parse_assignments(assignments), "the command line")
+    check_settings(settings, "the command line")
+    return module, settings
 
 
 def improve_command(**options: Any) -> int:
@@ -190,10 +278,7 @@ def _read(source: Path, limit: int | None) -> list[Record]:
     from adhere.data.read import read_records
 
     result = read_records(source, limit)
-    for row in result.rejected[:5]:
-        print(f"{source}:{row.line}: set aside: {row.reason}", file=sys.stderr)
-    if len(result.rejected) > 5:
-        print(f"{source}: {len(result.rejected) - 5} further rows set aside", file=sys.stderr)
+    tell_rejected(source, result.rejected)
     return list(result.records)
 
 
@@ -202,30 +287,3 @@ def _source_or_assignment(source: Path | None, assignments: Sequence[str]) -> tu
     if source is not None and "=" in str(source) and not source.exists():
         return None, [str(source), *assignments]
     return source, list(assignments)
-
-
-def _write_outcome(output: Path | None, kept: Sequence[Record], dropped: Sequence[Dropped]) -> int:
-    from adhere.store.files import write_atomically
-
-    _write_lines(output, [msgspec.json.encode(record) + b"\n" for record in kept])
-    if output is not None:
-        beside = output.with_name(output.stem + ".dropped.jsonl")
-        write_atomically(beside, (msgspec.json.encode(row) + b"\n" for row in dropped))
-    print(f"{len(kept)} rows kept, {len(dropped)} dropped", file=sys.stderr)
-    if not kept:
-        raise DataError("no row was kept", "Look at the reasons: run with -o FILE and read FILE.dropped.jsonl.")
-    return EXIT_FINE
-
-
-def _write_lines(output: Path | None, lines: Sequence[bytes]) -> None:
-    from adhere.store.files import write_atomically
-
-    if output is None:
-        sys.stdout.buffer.write(b"".join(lines))
-        sys.stdout.buffer.flush()
-    else:
-        write_atomically(output, lines)
-
-
-def _print_json(value: Any) -> None:
-    print(msgspec.json.encode(value).decode())

@@ -27,6 +27,9 @@ _SEQUENCES = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]?|[\x90\x98\x9d-\x9f][^\n]*?(?:\x07|\x9c|\x1b\\|(?=\n)|\Z)"  # the same as C1 characters
     r"|\x1b[ -/]*[0-~]?"  # short escapes
 )
+NOTE_BESIDE_BAR = 40
+NOTE_ON_LINE = 160
+SECONDS_BETWEEN_LINES = 2.0
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -44,6 +47,12 @@ def one_line(text: str, limit: int = 60) -> str:
 def stderr_console() -> Console:
     """A console on the present stderr."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """Print a line of talk on stderr, cleaned; a stderr that went away is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        stderr_console().print(Text(clean(text)), soft_wrap=True)
 
 
 def speed_words(per_second: float | None) -> str:
@@ -87,8 +96,9 @@ class _Speed(ProgressColumn):
 class TerminalProgress:
     """Draws `adhere.core.progress.Progress` reports: one bar per task, with rate and time left.
 
-    Use as a context manager. Where stderr is no terminal, it prints a plain line per tenth of a task instead.
-    Safe to call from several threads, and a terminal that goes away does not stop the work.
+    Use as a context manager. Where stderr is no terminal, it prints plain lines instead: at most one per tenth of
+    a task and one in two seconds, and where each task ended. Safe to call from several threads, and a terminal
+    that goes away does not stop the work.
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -109,8 +119,9 @@ class TerminalProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bars is not None:
-            with contextlib.suppress(OSError, ValueError):  # the terminal is gone; the work is not
+        with self._lock, contextlib.suppress(OSError, ValueError):  # the terminal is gone; the work is not
+            self._close_lines()
+            if self._bars is not None:
                 self._bars.stop()
 
     def __call__(self, task: str, done: int, total: int | None = None, note: str = "") -> None:
@@ -122,7 +133,10 @@ class TerminalProgress:
                 self._print(task, done, total, note)
 
     def _draw(self, bars: Progress, task: str, done: int, total: int | None, note: str) -> None:
-        note = one_line(note, 40)
+        if task not in self._ids and len(note) > NOTE_BESIDE_BAR:  # counts that must be read in full need no bar
+            self._console.print(f"{one_line(task)}  {one_line(note, NOTE_ON_LINE)}")
+            return
+        note = one_line(note, NOTE_BESIDE_BAR)
         if task not in self._ids:  # rates count from here, so that replayed replies do not look like speed
             self._ids[task] = bars.add_task(one_line(task), total=total, completed=done, note=note)
             return
@@ -133,37 +147,57 @@ class TerminalProgress:
 
     def _print(self, task: str, done: int, total: int | None, note: str) -> None:
         lines = self._lines.get(task)
+        if lines is None:
+            self._close_lines()
         if lines is None or done < lines.done:
             lines = self._lines[task] = _Lines(self._clock(), done)
-        words = lines.due(done, total, self._clock())
+        self._print_line(task, lines.report(done, total, note, self._clock()))
+
+    def _close_lines(self) -> None:
+        """Say where each task stands that has not said so yet."""
+        for task, lines in self._lines.items():
+            self._print_line(task, lines.owed())
+
+    def _print_line(self, task: str, words: str) -> None:
         if words:
-            said = f"  {one_line(note)}" if note else ""
-            self._console.print(f"{one_line(task)}  {words}{said}", soft_wrap=True)
+            self._console.print(f"{one_line(task)}  {words}", soft_wrap=True)
 
 
 class _Lines:
-    """Decides when a task without a bar says something: at the start, at each tenth, at the end."""
+    """Decides when a task without a bar says something: every tenth, but not often, and where it ended."""
 
     def __init__(self, started: float, done: int) -> None:
-        self.started = started
+        self.started = self.spoke = started
         self.first = self.done = done
         self.step = -1
+        self.unsaid = ""
 
-    def due(self, done: int, total: int | None, now: float) -> str:
+    def report(self, done: int, total: int | None, note: str, now: float) -> str:
         """The words for a line, or nothing when none is due."""
         self.done = done
-        step = len(str(done)) if total is None else 10 * done // total if total > 0 else 10
-        if step <= self.step:
+        self.unsaid = self._words(done, total, note, now)
+        if total is not None and done >= total:
+            return self.owed()
+        step = 10 * done // total if total else len(str(done))
+        if step <= self.step or now - self.spoke < SECONDS_BETWEEN_LINES:
             return ""
-        self.step = step
+        self.step, self.spoke = step, now
+        return self.owed()
+
+    def owed(self) -> str:
+        """The words of the last report where they were not said yet."""
+        words, self.unsaid = self.unsaid, ""
+        return words
+
+    def _words(self, done: int, total: int | None, note: str, now: float) -> str:
         seconds = now - self.started
         speed = (done - self.first) / seconds if seconds > 0 and done > self.first else None
         words = [
             f"{done:,}" if total is None else f"{100 * done // total if total else 100:3d} %  {done:,}/{total:,}",
             speed_words(speed),
+            f"{duration_words((total - done) / speed)} left" if total is not None and speed and done < total else "",
+            one_line(note, NOTE_ON_LINE),
         ]
-        if total is not None and speed and done < total:
-            words.append(f"{duration_words((total - done) / speed)} left")
         return "  ".join(word for word in words if word)
 
 

@@ -7,19 +7,22 @@ every reply is in the journal, so going on after a crash is walking the same pat
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from adhere.app.display import TerminalProgress, print_result
+from adhere.app.asking import open_generator
+from adhere.app.display import TerminalProgress, print_result, say
 from adhere.app.estimate import estimate
 from adhere.app.outcome import RoundResult, Rows, slices_for_json, summarise
+from adhere.app.output import check_folder, encoded, print_json, tell_rejected
 from adhere.app.recipe import Recipe, read_recipe, recipe_from
 from adhere.app.report import write_report
 from adhere.app.summary import write_summary
-from adhere.core.errors import EXIT_FINE, DataError, ModelError, StoreError
+from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, AdhereError, DataError, ModelError, StoreError
 from adhere.core.model import Generates, Sampling, Scores, Trains
 from adhere.core.progress import Progress
 from adhere.core.record import Record, content_hash
@@ -32,7 +35,7 @@ from adhere.evals.heldout import overlap_finder, refuse_overlap
 from adhere.evals.quality import QualityGuard, guard_quality
 from adhere.methods.catalogue import entry, load
 from adhere.models.budget import Budget, Ledger, Spent, metered, parse_budget
-from adhere.models.resolve import open_model
+from adhere.models.resolve import EMBEDDED
 from adhere.store.files import explained
 from adhere.store.run import Plan, Run, is_finished, read_about
 from adhere.training.adapt import Tuned
@@ -48,6 +51,7 @@ class Job:
         plan = run.plan
         self.run = run
         self.recipe = recipe_from(plan.settings, "the run's plan")
+        self.now = self.recipe  # with the changes of the round at work
         self.progress = progress
         self.budget = parse_budget(self.recipe.budget) if self.recipe.budget else Budget()
         self.ledger = Ledger(_spent_before(run), earlier_s=run.elapsed_s)
@@ -72,7 +76,7 @@ class Job:
 
     def synthesise(self, model: Generates, seeds: Sequence[Record], name: str) -> Rows:
         """Composed rows with verified replies; sealed as `NAME/synth.jsonl`."""
-        stage = self.recipe.synth
+        stage = self.now.synth
         arrow = load(entry(stage.method, "synth")).synth
         with self.ledger.at("synthesise"):
             asked = self.asked(model, "synthesise", "synth")
@@ -82,7 +86,7 @@ class Job:
 
     def choose(self, made: Sequence[Record], name: str) -> Rows:
         """Verified, novel, balanced rows, none of which overlaps with held-out prompts."""
-        stage = self.recipe.select
+        stage = self.now.select
         arrow = load(entry(stage.method, "select")).select
         rows = Rows(*divided(arrow(made, stage.settings, self.recipe.seed, self.progress)))
         refuse_overlap(rows.kept, list(self.benchmarks.values()))
@@ -91,7 +95,7 @@ class Job:
 
     def tune(self, model: Trains, rows: Sequence[Record], name: str) -> Tuned:
         """The tuned model in `NAME/tuned`; training goes on from its newest checkpoint."""
-        stage = self.recipe.tune
+        stage = self.now.tune
         arrow = load(entry(stage.method, "tune")).tune
         close = getattr(model, "close", None)
         if close is not None:
@@ -114,7 +118,7 @@ class Job:
         """Gradings of all slices, one row per prompt and sampling seed."""
         settings = self.recipe.evaluate
         seeds = [1000 * self.recipe.seed + number for number in range(settings.seeds)]
-        sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p)
+        sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
         with self.ledger.at(f"evaluate {which}"):
             asked = self.asked(model, f"evaluate {which}", which)
             return {
@@ -123,8 +127,8 @@ class Job:
             }
 
     def _seal(self, name: str, stage: str, rows: Rows) -> None:
-        self.run.seal(f"{name}/{stage}.jsonl", (msgspec.json.encode(row) + b"\n" for row in rows.kept))
-        self.run.seal(f"{name}/{stage}.dropped.jsonl", (msgspec.json.encode(row) + b"\n" for row in rows.dropped))
+        self.run.seal(f"{name}/{stage}.jsonl", encoded(rows.kept))
+        self.run.seal(f"{name}/{stage}.dropped.jsonl", encoded(rows.dropped))
 
     # -- the loop ---------------------------------------------------------------------------------------
 
@@ -136,8 +140,12 @@ class Job:
         current = model
         for number in range(1, self.recipe.rounds + 1):
             name = f"round-{number}"
+            self.now = self.recipe.at(number)
             made = self.synthesise(current, seeds, name)
             chosen = self.choose(made.kept, name)
+            if not chosen.kept and results:
+                break
+            refuse_nothing(made, chosen)
             tuned = self.tune(trainable(current), chosen.kept, name)
             base = base or self.evaluate(model, "base")
             best = best or base
@@ -157,11 +165,25 @@ class Job:
             return guard_quality(base, tuned, self.benchmarks["plain"], original)
 
 
-def trainable(model: Generates) -> Trains:
+def refuse_nothing(made: Rows, chosen: Rows) -> None:
+    """Say why no row is left to tune on: a model that answers nothing is another matter than rows that fail."""
+    if chosen.kept:
+        return
+    reasons = Counter(row.reason[:160] for row in (*made.dropped, *chosen.dropped))
+    shown = "".join(f"\n  {number} x {reason}" for reason, number in reasons.most_common(3))
+    what = (
+        f"no row is left to tune on; {len(made.dropped)} were dropped by synthesis, {len(chosen.dropped)} by selection"
+    )
+    if made.dropped and all(row.reason.startswith("not answered") for row in made.dropped):
+        raise ModelError(f"{what}:{shown}", "See whether the model answers at all, then go on with: adhere resume")
+    raise DataError(f"{what}:{shown}", "Compose more prompts (synth.count=600) or give other --seeds.", EXIT_NOT_MET)
+
+
+def trainable(model: Generates, verb: str = "improve") -> Trains:
     """`model`, or a `ModelError` when it has no weights to tune."""
     if not isinstance(model, Trains):
         raise ModelError(
-            f"improve needs a model that can be tuned, found {model.name!r}",
+            f"{verb} needs a model that can be tuned, found {model.name!r}",
             "Choose a local model (--model smollm2-135m, or a folder). An endpoint can make data: adhere synth",
         )
     return model
@@ -169,39 +191,63 @@ def trainable(model: Generates) -> Trains:
 
 def begin(**options: Any) -> int:
     """`adhere improve`: resolve the plan, make the run folder, work."""
-    values = read_recipe(options["recipe"], options["assignments"])
-    for key in ("rounds", "budget"):
-        if options[key] is not None:
-            values[key] = options[key]
-    values["seed"] = options["seed"]
-    if options["limit"] is not None:
-        values.setdefault("synth", {})["count"] = options["limit"]
-    recipe = recipe_from(values, str(options["recipe"] or "the command line"))
-    if recipe.budget:
-        parse_budget(recipe.budget)
+    recipe = _recipe(options)
+    check_folder(options["output"])
     seeds = _seeds(options["seeds_file"], options["held_out"], recipe)
+    name = options["model_name"]
     if options["dry_run"]:
-        print(estimate(recipe, len(seeds), options["model_name"], options["output"]))
+        if not name.startswith((EMBEDDED, "hub:")):  # these may have to be fetched, which a dry run does not
+            trainable(open_generator(name))
+        plan = estimate(recipe, len(seeds), name, options["output"])
+        if options["as_json"]:
+            print_json(plan)
+        else:
+            print(plan.in_words())
         return EXIT_FINE
-    model = _open(options["model_name"])
+    model = open_generator(name)
     trainable(model)
     inputs = {
         "model": model.fingerprint,
         "seeds": content_hash([record.id for record in seeds]),
-        "model_name": options["model_name"],
+        "model_name": name,
     }
     run = Run.create(options["output"], Plan("improve", recipe.as_values(), inputs), ["adhere", *sys.argv[1:]])
-    run.seal("seeds.jsonl", (msgspec.json.encode(record) + b"\n" for record in seeds))
+    run.seal("seeds.jsonl", encoded(seeds))
     return _finish(run, model, seeds, options["as_json"])
+
+
+def _recipe(options: dict[str, Any]) -> Recipe:
+    """The recipe file, `stage.key=value` words over it, and options over both; all of it in bounds."""
+    values = read_recipe(options["recipe"], options["assignments"])
+    for key in ("rounds", "budget", "seed"):
+        if options[key] is not None:
+            values[key] = options[key]
+    where = str(options["recipe"] or "the command line")
+    recipe = recipe_from(values, where)
+    if options["limit"] is not None:
+        recipe = recipe_from(_limited(recipe, values, options["limit"]), where)
+    if recipe.budget:
+        parse_budget(recipe.budget)
+    return recipe
+
+
+def _limited(recipe: Recipe, values: dict[str, Any], limit: int) -> dict[str, Any]:
+    """`values` with at most `limit` composed prompts in every round."""
+    limited = dict(values)
+    if getattr(recipe.synth.settings, "count", 0) > limit:
+        limited["synth"] = {**values.get("synth", {}), "count": limit}
+    for name, table in recipe.later.items():
+        if int(table.get("synth", {}).get("count", 0)) > limit:
+            limited[name] = {**table, "synth": {**table["synth"], "count": limit}}
+    return limited
 
 
 def go_on(folder: Path, as_json: bool) -> int:
     """`adhere resume`: walk the path of a stopped run again, asking only for what is missing."""
-    about = read_about(folder)
+    inputs = _plan_of(folder).inputs
     if is_finished(folder):
         raise StoreError(f"the run in {folder} is finished", f"Look at it: {folder / 'report.html'}")
-    inputs = about["plan"]["inputs"]
-    model = _open(inputs["model_name"])
+    model = open_generator(inputs["model_name"])
     if model.fingerprint != inputs["model"]:
         raise StoreError(
             f"the model {inputs['model_name']!r} is not the one that this run began with",
@@ -213,8 +259,26 @@ def go_on(folder: Path, as_json: bool) -> int:
     return _finish(Run.open(folder), model, list(read_records(sealed).records), as_json)
 
 
+def _plan_of(folder: Path) -> Plan:
+    """The plan in a run folder; a `StoreError` when it is damaged or not that of `adhere improve`."""
+    about = read_about(folder)
+    try:
+        plan = msgspec.convert(about["plan"], Plan)
+        recipe_from(plan.settings, "the run's plan")
+    except (msgspec.ValidationError, AdhereError) as error:
+        told = error.message if isinstance(error, AdhereError) else str(error)
+        raise StoreError(
+            f"the plan in {folder / 'run.json'} cannot be read: {told}",
+            "It was changed, or written by another version; start a new run with: adhere improve",
+        ) from None
+    missing = {"model", "model_name", "seeds"} - set(plan.inputs)
+    if plan.verb != "improve" or missing or not {"command", "created"} <= set(about):
+        raise StoreError(f"{folder} is not a whole run of adhere improve", "See the runs with: adhere runs")
+    return plan
+
+
 def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) -> int:
-    print(f"Run folder: {run.folder}", file=sys.stderr)
+    say(f"Run folder: {run.folder}")
     try:
         with TerminalProgress() as progress:
             job = Job(run, progress)
@@ -230,9 +294,9 @@ def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) 
     write_report(summary, run.folder / "report.html")
     run.finish()
     print_result(summary)
-    print(f"Report: {run.folder / 'report.html'}", file=sys.stderr)
+    say(f"Report: {run.folder / 'report.html'}")
     if as_json:
-        print(msgspec.json.encode(slices_for_json(summary)).decode())
+        print_json(slices_for_json(summary))
     return EXIT_FINE
 
 
@@ -244,27 +308,19 @@ def _keep(tuned: Path, kept: Path) -> None:
         tuned.rename(kept)
 
 
-def _open(name: str) -> Generates:
-    model = open_model(name)
-    if not isinstance(model, Generates):
-        raise ModelError(f"the model {name!r} cannot generate")
-    return model
-
-
 def _seeds(source: Path | None, held_out: Sequence[Path], recipe: Recipe) -> list[Record]:
     """Seed instructions that share nothing with held-out prompts; says how many were left out."""
     if source is None:
         found = shipped_seeds()
     else:
         result = read_records(source)
-        for row in result.rejected[:5]:
-            print(f"{source}:{row.line}: set aside: {row.reason}", file=sys.stderr)
+        tell_rejected(source, result.rejected)
         found = [msgspec.structs.replace(one, messages=one.prompt) for one in result.records]
     offence_of = overlap_finder(list(recipe.benchmarks().values()))
     index = NgramIndex(8, (one.instruction for path in held_out for one in read_records(path).records))
     kept = [one for one in found if offence_of(one) is None and index.overlaps(one.instruction) is None]
     if len(kept) < len(found):
-        print(f"{len(found) - len(kept)} seeds left out: they overlap with held-out prompts", file=sys.stderr)
+        say(f"{len(found) - len(kept)} seeds left out: they overlap with held-out prompts")
     if not kept:
         raise DataError("no seed instruction is left", "Give more with --seeds FILE.")
     return kept

@@ -25,12 +25,13 @@ from adhere.training.lora import Adapter, LoraTrainee
 from adhere.training.schedule import Schedule
 
 ADAPTER, MERGED, GGUF = "adapter", "merged", "model.gguf"
-TOLERANCES = {ADAPTER: 1e-4, MERGED: 1e-3, GGUF: 1e-2}
+TOLERANCES = {ADAPTER: 1e-4, MERGED: 1e-4, GGUF: 5e-3}
 """Largest difference allowed in the mean log-probability per token of any reply, in nats. The adapter is the same
-numbers read back; merging sums in another order; a GGUF rounds matrices to 11 bits (F16)."""
+numbers read back; merging sums in another order; a GGUF rounds matrices to 11 bits (F16). A trial on the embedded
+model found 0, 1e-6 and 6e-4."""
 HALF_TOLERANCE = 3e-2
 """The same for weights that are stored in 16 bits, where merging rounds again."""
-_WINDOW = 128
+_WINDOW = 96
 
 Row = tuple[Sequence[int], Sequence[bool]]
 """Token ids, and which of them count."""
@@ -111,7 +112,7 @@ def check_export(
 ) -> tuple[Agreement, ...]:
     """Compare the written files in `place` with the trained adapter by the log-probabilities of `rows`.
 
-    Everything is computed in fp32 on a window of 128 tokens about the start of each reply. `like` is the weights
+    Everything is computed in fp32 on a window of 96 tokens about the start of each reply. `like` is the weights
     folder that was trained; by default the one that the adapter names. Raises `TrainingError`, and removes the
     export, when a file is further away than its tolerance or scores nothing.
     """
@@ -123,10 +124,13 @@ def check_export(
     plain = load_llama(like, "fp32", "cpu")
     schedule = replace(trainee.schedule, dropout=0.0)
     adapter = Adapter(plain, schedule)
-    adapter.load({name: tensor.cpu() for name, tensor in trainee.state().items()})
-    wanted = _means(Scorer(plain, adapter.project), windows)
-    adapter.load(read_adapter(place / ADAPTER))
-    found = {ADAPTER: _means(Scorer(plain, adapter.project), windows)}
+    trained, written = {name: tensor.cpu() for name, tensor in trainee.state().items()}, read_adapter(place / ADAPTER)
+    adapter.load(trained)
+    wanted = found_adapter = _means(Scorer(plain, adapter.project), windows)
+    adapter.load(written)
+    if any(not torch.equal(tensor, written[name]) for name, tensor in trained.items()):  # else the same by nature
+        found_adapter = _means(Scorer(plain, adapter.project), windows)
+    found = {ADAPTER: found_adapter}
     del plain, adapter
     merged = load_state(place / MERGED)
     is_half = any(tensor.dtype != torch.float32 for tensor in merged.values())
@@ -156,7 +160,7 @@ def _means(scorer: Scorer, rows: Sequence[Row]) -> list[float]:
 
 def _window(ids: Sequence[int], supervised: Sequence[bool]) -> tuple[list[int], list[bool]]:
     first = next((index for index in range(1, len(ids)) if supervised[index]), 0)
-    part = slice(max(0, first - _WINDOW // 4), max(0, first - _WINDOW // 4) + _WINDOW)
+    part = slice(max(0, first - _WINDOW // 3), max(0, first - _WINDOW // 3) + _WINDOW)
     marks = list(supervised[part])
     marks[:1] = [False]
     return list(ids[part]), marks

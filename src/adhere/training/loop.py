@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adhere.core.errors import TrainingError
 from adhere.core.progress import Progress, silent
-from adhere.training.checkpoints import Checkpoint, Checkpoints, check_same_plan
+from adhere.training.checkpoints import Checkpoints, check_same_plan
 from adhere.training.losses import Loss, Seen
 from adhere.training.packing import Batch, Stream, fingerprint, join
 from adhere.training.schedule import Schedule
@@ -50,8 +50,11 @@ class Trainee(Protocol):
 
 @dataclass(frozen=True)
 class FitReport:
-    """What happened. `losses` is per optimiser step, `tokens_per_second` counts all tokens that went through
-    the model since the start or the resumption; `stopped` says that the budget ended the run early."""
+    """What happened.
+
+    `losses` and `gradient_norms` (before clipping) are per optimiser step. `seconds` and `tokens_per_second` (all
+    tokens, labelled or not) count from the start or the resumption. `stopped`: the budget ended the run early.
+    """
 
     losses: tuple[float, ...]
     gradient_norms: tuple[float, ...]
@@ -96,14 +99,10 @@ def fit(
     optimizer = torch.optim.AdamW(
         trainee.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True
     )
-    found = checkpoints.newest() if checkpoints else None
     so_far = _Progressed([], [])
-    if found is not None:
-        check_same_plan(found, plan)
-        _restore(found, trainee, optimizer, so_far)
-    first = step = len(so_far.losses)
-    saved = found.path if found else None
-    began, tokens_before, stopped = time.perf_counter(), so_far.tokens, False
+    saved = _resume(checkpoints, plan, trainee, optimizer, so_far) if checkpoints else None
+    first, tokens_before, began = len(so_far.losses), so_far.tokens, time.perf_counter()
+    stopped = False
     for step in range(first, len(batches)):
         if should_stop():
             stopped = True
@@ -120,22 +119,22 @@ def fit(
                 f"Lower learning_rate (now {schedule.learning_rate:g}) and run again.",
             ) from None
         _count(so_far, batches[step], value, norm)
-        if checkpoints and (len(so_far.losses) % checkpoints.every == 0 or len(so_far.losses) == len(batches)):
+        if checkpoints and ((step + 1) % checkpoints.every == 0 or step + 1 == len(batches)):
             saved = _save(checkpoints, plan, trainee, optimizer, so_far)
         rate = (so_far.tokens - tokens_before) / (time.perf_counter() - began)
-        progress("tune", len(so_far.losses), len(batches), f"loss {value:.3f}, {rate:.0f} tokens/s")
+        progress("tune", step + 1, len(batches), f"loss {value:.3f}, {rate:.0f} tokens/s")
     if stopped and checkpoints and len(so_far.losses) > first:
         saved = _save(checkpoints, plan, trainee, optimizer, so_far)
     seconds = time.perf_counter() - began
     return FitReport(
-        losses=tuple(so_far.losses),
-        gradient_norms=tuple(so_far.norms),
+        tuple(so_far.losses),
+        tuple(so_far.norms),
         steps=len(so_far.losses),
         planned_steps=len(batches),
         tokens=so_far.tokens,
         labelled_tokens=so_far.labelled,
         seconds=seconds,
-        tokens_per_second=(so_far.tokens - tokens_before) / seconds if seconds > 0 else 0.0,
+        tokens_per_second=(so_far.tokens - tokens_before) / seconds,
         stopped=stopped,
         resumed_at=first,
         checkpoint=saved,
@@ -224,7 +223,14 @@ def _save(
     return checkpoints.save(len(so_far.losses), tensors, values)
 
 
-def _restore(found: Checkpoint, trainee: Trainee, optimizer: torch.optim.Optimizer, so_far: _Progressed) -> None:
+def _resume(
+    checkpoints: Checkpoints, plan: str, trainee: Trainee, optimizer: torch.optim.Optimizer, so_far: _Progressed
+) -> Path | None:
+    """Take over the newest whole checkpoint of this very run, if there is one."""
+    found = checkpoints.newest()
+    if found is None:
+        return None
+    check_same_plan(found, plan)
     trainee.load({name[8:]: tensor for name, tensor in found.tensors.items() if name.startswith("adapter/")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in found.tensors.items():
@@ -235,3 +241,4 @@ def _restore(found: Checkpoint, trainee: Trainee, optimizer: torch.optim.Optimiz
     so_far.losses[:] = found.values["losses"]
     so_far.norms[:] = found.values["norms"]
     so_far.tokens, so_far.labelled = found.values["tokens"], found.values["labelled"]
+    return found.path

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 FREQUENCY = (
-    "Write {bound} in all capital letters.",
-    "Your answer should contain {bound} in all caps.",
+    "Put {bound} into capitals from start to end.",
+    "Have {bound} stand in all caps in your answer.",
     "Make sure that {bound} of your response are written entirely in capitals.",
-    "In your response, words with all capital letters should appear {times}.",
+    "Words that consist of capitals only are to be found {times} in what you write.",
     "Use {bound} in full capitals.",
     "Please put {plain} in ALL CAPS.",
     "The reply must have {bound} spelled completely in upper case.",
@@ -17,15 +17,19 @@ FREQUENCY = (
     "All-caps words: {plain}.",
     "Let fully capitalised words appear {times} in the answer.",
     "Set {open} in capitals from first letter to last.",
+    "Could you write {bound} with caps lock on?",
+    "Words in capitals: {open}.",
+    "If a word matters to you, capitalise it fully; do so with {bound}.",
+    "The number of words typed entirely in upper case should be {plain}.",
 )
 FREQUENCY_HELDOUT = (
-    "Of the words you write, {cap} may be shouted, that is, typed with caps lock on.",
-    "How many all-uppercase words do I want to count in it? I say {edge}.",
-    "A word made up of nothing but big letters should meet the eye {cap_times}.",
-    "For emphasis through full capitals the figure to respect is {edge}.",
+    "Of all the words you write, {cap} should be typed with caps lock on.",
+    "I will count the all-uppercase words and expect to find {edge}.",
+    "Readers should come across a word made up of nothing but big letters {cap_times}.",
+    "For emphasis in full capitals, the limit to respect is {edge}.",
 )
 CAPITAL = (
-    "Write your entire response in English and in all capital letters.",
+    "The response is to be in English, and every letter of it a capital.",
     "Your answer should be in English, with capital letters only.",
     "Make sure every letter of your response is a capital; the language is English.",
     "Answer in all caps, in English.",
@@ -38,16 +42,20 @@ CAPITAL = (
     "Format: English, all uppercase.",
     "Do not use any lowercase letters; write in English.",
     "I want the text in English and entirely in capitals.",
+    "Could you answer in English and capitalise every single letter?",
+    "English text, capitals only.",
+    "Everything should be typed in upper case; the language to use is English.",
+    "If a letter would normally be small, make it a capital, and keep to English.",
 )
 CAPITAL_HELDOUT = (
     "Imagine that your caps lock key is stuck down, and type out an English text that way.",
     "Not a single small letter may be found in this English text.",
-    "Let it look like an old English telegram: nothing but big letters.",
-    "Shout the entire thing at me, in English, with each letter as big as it comes.",
+    "As in an old telegram, print the English text in big letters only.",
+    "Shout the entire answer at me in English, with caps lock on from beginning to end.",
 )
 LOWERCASE = (
-    "Write your entire response in English and in all lowercase letters.",
-    "Your answer should be in English, and no capital letters are allowed.",
+    "The response is to be in English, and every letter of it a small one.",
+    "Your answer should be English text that has not one capital letter.",
     "Make sure every letter of your response is lowercase; the language is English.",
     "Answer in all lowercase, in English.",
     "Use only lowercase letters and the English language.",
@@ -59,10 +67,14 @@ LOWERCASE = (
     "Format: English, all lowercase.",
     "Do not capitalise anything, not even names or the first word of a sentence, and write in English.",
     "I want the text in English and entirely in small letters.",
+    "Could you answer in English without touching the shift key?",
+    "English text, small letters only.",
+    "Everything should be typed in lower case; the language to use is English.",
+    "If a letter would normally be a capital, make it small, and keep to English.",
 )
 LOWERCASE_HELDOUT = (
     "Pretend that the shift key is missing from your keyboard while you type this in English.",
-    "Let me see plain English in which nothing, be it a name or the start of a line, gets a big letter.",
-    "English it is, but with the capitals banished from first line to last.",
-    "Even the pronoun for yourself should be small here, like all the rest of this English text.",
+    "Nothing in your English text, neither names nor sentence openings, may begin with a big letter.",
+    "English is the language, and capitals are out of the question from the first line to the last.",
+    'Small letters are what I want throughout the English text, even for the word "i".',
 )

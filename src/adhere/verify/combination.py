@@ -6,8 +6,9 @@ import re
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify import shaping
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+from adhere.verify.pieces import is_list_item, is_rule, paragraphs, unmarked
+from adhere.verify.text import content_words
 
 _MARK = "******"
 _MOST_WORDS_REPEATED = 90
@@ -51,7 +52,7 @@ def _at_labels(text: str) -> tuple[str, str] | None:
 
 def _at_one_rule(text: str) -> tuple[str, str] | None:
     lines = text.split("\n")
-    rules = [index for index, line in enumerate(lines) if shaping.is_rule(line)]
+    rules = [index for index, line in enumerate(lines) if is_rule(line)]
     if len(rules) != 1:
         return None
     return "\n".join(lines[: rules[0]]), "\n".join(lines[rules[0] + 1 :])
@@ -60,7 +61,7 @@ def _at_one_rule(text: str) -> tuple[str, str] | None:
 def _at_half_of_list(text: str) -> tuple[str, str] | None:
     """A list of at least four ideas is two lists of ideas, if nothing but a lead-in stands around it."""
     lines = [line for line in text.split("\n") if line.strip()]
-    items = [shaping.unmarked(line) for line in lines if shaping.is_list_item(line)]
+    items = [unmarked(line) for line in lines if is_list_item(line)]
     if len(items) < 4 or len(lines) - len(items) > 1:
         return None
     middle = len(items) // 2
@@ -69,15 +70,14 @@ def _at_half_of_list(text: str) -> tuple[str, str] | None:
 
 def _at_paragraph(text: str) -> tuple[str, str] | None:
     """Exactly two paragraphs of like length, neither of which leans on the other."""
-    parts = shaping.paragraphs(text)
+    parts = paragraphs(text)
     if len(parts) != 2 or parts[0].endswith((":", ",")):
         return None
     lengths = [len(part.split()) for part in parts]
     opener = re.match(r"\W*(\w+)", parts[1])
     if min(lengths) < 8 or max(lengths) > 2 * min(lengths) or (opener and opener.group(1).lower() in _CARRIES_ON):
         return None
-    shared = {word.lower() for word in shaping.content_words(parts[0])}
-    shared &= {word.lower() for word in shaping.content_words(parts[1])}
+    shared = set(content_words(parts[0])) & set(content_words(parts[1]))
     return (parts[0], parts[1]) if len(shared) >= 2 else None
 
 
@@ -100,12 +100,14 @@ _TWO = ConstraintType(
         "Come up with two different replies and mark the border between them by ******",
         "Provide a first and a second response to this. Use ****** only as the separator of the two.",
         "Produce two options that differ from each other and draw ****** between them.",
+        "Could you write two different answers, with ****** between them?",
+        "Number of answers: two, unlike each other, with ****** in between.",
     ),
     heldout_phrasings=(
-        "Surprise me with a second take on it too, and type ****** at the point where the first take stops.",
-        "One reply is not enough for me: I expect a pair, different in wording, split by ******.",
+        "Write the answer, type ******, and then write another answer that differs from the first one.",
+        "One reply is not enough here: I expect two that differ in wording, divided by ******.",
         "Format: [response A] ****** [response B], where A and B are not identical.",
-        "Could you solve this in two distinct manners, six stars (******) keeping them apart?",
+        "Could you do this in two distinct ways and keep them apart by six stars (******)?",
     ),
     verify=_verify_two,
     draw=lambda rng, drawing: {},
@@ -162,27 +164,29 @@ _REPEAT = ConstraintType(
     family="combination",
     parameters={"prompt_to_repeat": str},
     phrasings=(
-        "First copy the request above word for word, and only then answer it.",
+        "First copy out the request above, changing no word of it, and only then answer it.",
         "Begin by repeating the request above exactly as it is written, then give your answer.",
         "Before you answer, write out the request above again without changing anything in it.",
         "Your answer should open with an exact copy of the request above, followed by the actual answer.",
         "Say the request above back to me, unchanged, before you respond to it. Put nothing in front of it.",
         "Start with the full text of the request above (without this sentence), and continue with the answer.",
         "Please restate the request above, letter by letter, at the start; the answer comes after it.",
-        "Make sure that the first thing you write is the request above, word for word; afterwards, answer it.",
+        "Make sure that the first thing you write is the request above in its exact words; afterwards, answer it.",
         "Repeat the request above in the same words first. This line is not part of it. Then answer.",
         "Echo the request above exactly, then go on to answer it.",
         "I want to see the request above repeated without any change at the top, and your answer under it.",
         "Two steps: one, reproduce the request above verbatim; two, answer it. Write no words before step one.",
         "Type the request above once more, unaltered, and follow it with your answer (do not repeat this sentence).",
         "Quote nothing and add nothing: just write the request above again as it stands, then your answer.",
+        "Could you copy the request above first, exactly as it is, and answer it afterwards?",
+        "The request above should be copied in full before it is answered, and none of its words changed.",
     ),
     heldout_phrasings=(
         "Show that you have read the request above by opening with its exact wording; what you have to say on it "
         "comes afterwards.",
-        "Prior to anything else, the request above has to reappear verbatim in your response. Then respond to it.",
-        "Nothing may precede the repetition of the request above, which must be exact; your reply comes second.",
-        "Could you mirror the request above, keeping every word, and answer it right after that?",
+        "At the top of your reply, the request above has to reappear verbatim. Below it comes what you say to it.",
+        "Open by quoting the request above exactly, without quotation marks; your own words come second.",
+        "Could you write the request above down again, keeping every word, and answer it right after that?",
     ),
     verify=_verify_repeat,
     draw=_draw_repeat,

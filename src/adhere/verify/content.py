@@ -7,8 +7,10 @@ import re
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify import shaping
+from adhere.verify.additions import POSTSCRIPTS
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.rewriting import append_paragraph, variant
+from adhere.verify.wording import counted
 
 _MOST_PLACEHOLDERS_ADDED = 24
 
@@ -29,21 +31,6 @@ _OPEN_LINES: dict[int, tuple[str, ...]] = {
         "Signed by [full name] as [job title] on [date].",
     ),
 }
-
-_POSTSCRIPTS = (
-    "If you want to hear more about {topic} just ask.",
-    "I would love to know what you think about {topic}.",
-    "There is always more to say about {topic}.",
-    "Keep this note about {topic} for later.",
-    "Do share your own thoughts on {topic}.",
-    "I almost forgot to say how much I enjoyed writing about {topic}.",
-    "A little patience with {topic} goes a long way.",
-    "Feel free to pass this on to anyone who cares about {topic}.",
-    "My favourite part was the one about {topic}.",
-    "Take your time with {topic} and enjoy it.",
-    "One more look at {topic} is always worth it.",
-    "Write to me if anything about {topic} is unclear.",
-)
 
 
 def _spans_in_brackets(reply: str) -> tuple[tuple[int, int], ...]:
@@ -82,9 +69,9 @@ def _repair_placeholders(params: Params, reply: str) -> str | None:
     while missing > 0:
         size = min(missing, 3)
         options = [line for line in _OPEN_LINES[size] if line not in lines] or list(_OPEN_LINES[size])
-        lines.append(shaping.variant(reply + str(missing), options))
+        lines.append(variant(reply + str(missing), options))
         missing -= size
-    return shaping.added(reply, "\n".join(lines))
+    return append_paragraph(reply, "\n".join(lines))
 
 
 _PLACEHOLDERS = ConstraintType(
@@ -106,6 +93,8 @@ _PLACEHOLDERS = ConstraintType(
         "Placeholders go in square brackets, like [your name], and at least {n} should be present.",
         "Mark unknown details by square brackets (for example [email]) and do so {n} or more times.",
         "Represent at least {spelled} variable part{s} of the response by bracketed words, such as [product].",
+        "Could you leave {n} or more gaps in square brackets, such as [price]?",
+        "Placeholders in square brackets (like [name]): {n} or more.",
     ),
     heldout_phrasings=(
         "Treat it like a form letter: [subject], [sender] and the like, with {n} such gap{s} as the minimum.",
@@ -116,7 +105,7 @@ _PLACEHOLDERS = ConstraintType(
     verify=_verify_placeholders,
     draw=_draw_placeholders,
     repair=_repair_placeholders,
-    words=lambda params: shaping.counted(params["num_placeholders"]),
+    words=lambda params: counted(params["num_placeholders"]),
     examples=(
         Example(
             {"num_placeholders": 2},
@@ -152,10 +141,18 @@ def _verify_postscript(params: Params, reply: str) -> Verdict:
     return passed(f"postscript marked {marker!r} found", span)
 
 
-def with_postscript(reply: str, marker: str, topic: str | None = None) -> str:
-    """The reply with a postscript on the topic, by default the word that the reply is most about."""
-    sentence = shaping.variant(reply, _POSTSCRIPTS).replace("{topic}", topic or shaping.topic(reply))
-    return shaping.added(reply, f"{marker} {sentence}")
+# A postscript that the reply has under another mark, at the front of a line.
+_OTHER_MARK = re.compile(r"^([*_]{0,2})(?:P\.?[^\S\n]?){1,2}S\b\.?:?", re.MULTILINE)
+
+
+def _repair_postscript(params: Params, reply: str) -> str:
+    """The reply's own postscript under the mark that was asked for, else one of ours."""
+    marker = params["postscript_marker"]
+    own = list(_OTHER_MARK.finditer(reply))
+    if own:
+        start, end = own[-1].span()
+        return f"{reply[:start]}{own[-1].group(1)}{marker}{reply[end:]}"
+    return append_paragraph(reply, f"{marker} {variant(reply, POSTSCRIPTS)}")
 
 
 _POSTSCRIPT = ConstraintType(
@@ -163,8 +160,8 @@ _POSTSCRIPT = ConstraintType(
     family="detectable_content",
     parameters={"postscript_marker": str},
     phrasings=(
-        "Finish with a postscript that starts with {marker}",
-        "Add a postscript at the end, beginning with {marker}",
+        "Finish with a postscript under the mark {marker}",
+        "Below the answer, add a postscript and introduce it by {marker}",
         'After the main text, write a postscript introduced by "{marker}".',
         "Your answer should close with a postscript marked {marker}",
         "Please append a short note after your answer and start it with {marker}",
@@ -172,11 +169,13 @@ _POSTSCRIPT = ConstraintType(
         "There must be a postscript; begin it with {marker}",
         'Include a final afterthought that starts with "{marker}".',
         'Put one last remark below the answer, labelled "{marker}".',
-        "Once you are done, leave me a postscript starting with {marker}",
+        "Once you are done, leave me a postscript with {marker} in front of it",
         'The last part has to be a postscript whose first characters are "{marker}".',
         "A closing postscript is needed. Start it with {marker}",
         "I would like a small extra comment at the end with {marker} in front of it.",
         'Add an extra line at the end, in the manner of "{marker} Do not forget your umbrella."',
+        'Could you close with a postscript that begins "{marker}"?',
+        'Postscript: yes, under the mark "{marker}".',
     ),
     heldout_phrasings=(
         "Below your main answer there has to be one more remark, and {marker} is how that remark opens.",
@@ -186,7 +185,7 @@ _POSTSCRIPT = ConstraintType(
     ),
     verify=_verify_postscript,
     draw=lambda rng, drawing: {"postscript_marker": rng.choice(("P.S.", "P.P.S"))},
-    repair=lambda params, reply: with_postscript(reply, params["postscript_marker"]),
+    repair=_repair_postscript,
     words=lambda params: {"marker": params["postscript_marker"]},
     examples=(
         Example(

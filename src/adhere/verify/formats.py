@@ -10,7 +10,7 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify import reformat
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
-from adhere.verify.shaping import counted
+from adhere.verify.wording import counted
 
 # ---------------------------------------------------------------- bullets
 
@@ -50,12 +50,14 @@ _BULLETS = ConstraintType(
         "There should be a bulleted list with exactly {n} entries, such as:\n* an entry",
         "Only {n} bullet point{s}, please, each of them a line that starts with an asterisk (*).",
         "Sum it up in exactly {spelled} bullet point{s} and mark each by an asterisk.",
+        "Could you put it into {spelled} markdown bullet{s} (* like this), no more and no fewer?",
+        "Bullet points (*): exactly {n}.",
     ),
     heldout_phrasings=(
         "If I count the lines that begin with an asterisk (* like this), I should arrive at {n}.",
         "Required layout: {spelled} lines that open with *, neither fewer nor more.",
         "How many bullets? Exactly {n}, in markdown:\n* one thing\n* another thing",
-        "Break the content down so that it fits in {spelled} starred bullet{s}, counting strictly.",
+        "Break the content down into {spelled} lines starting with *, not one more or less.",
     ),
     verify=_verify_bullets,
     draw=_draw_bullets,
@@ -100,25 +102,35 @@ _CONSTRAINED = ConstraintType(
     family="detectable_format",
     parameters={},
     phrasings=(
-        'Answer with one of these three sentences: "My answer is yes.", "My answer is no.", "My answer is maybe."',
-        "Choose your answer from: My answer is yes. / My answer is no. / My answer is maybe.",
-        "Reply by exactly one of the following: 'My answer is yes.', 'My answer is no.' or 'My answer is maybe.'",
-        "Your answer should be one of three options: (My answer is yes.) (My answer is no.) (My answer is maybe.)",
-        "Pick one:\n* My answer is yes.\n* My answer is no.\n* My answer is maybe.",
-        'Say "My answer is yes." or "My answer is no.", or if it depends, "My answer is maybe."',
-        'Please decide, and write only "My answer is yes.", "My answer is no." or "My answer is maybe."',
-        "Use one of these sentences, word for word: My answer is yes. My answer is no. My answer is maybe.",
-        'Make sure to respond in the form "My answer is X." where X is yes, no or maybe.',
-        "There are three possible replies, and you have to give one of them:\nMy answer is yes.\nMy answer is no.\n"
+        'Answer with one of three sentences: "My answer is yes.", else "My answer is no.", else "My answer is maybe."',
+        "Choose one line.\nFor agreement: My answer is yes.\nFor disagreement: My answer is no.\nFor anything else: "
         "My answer is maybe.",
-        'Keep it to a single fixed sentence, either "My answer is yes.", "My answer is no." or "My answer is maybe."',
-        'I only accept "My answer is yes.", "My answer is no." and "My answer is maybe." as a reply.',
+        "If it is true, write 'My answer is yes.' If it is not, write 'My answer is no.' If it depends, write "
+        "'My answer is maybe.'",
+        "Your answer should be one of three: (1) My answer is yes. (2) My answer is no. (3) My answer is maybe.",
+        "Pick A, B or C and write out its sentence.\nA: My answer is yes.\nB: My answer is no.\nC: My answer is maybe.",
+        'Say "My answer is yes." where you agree, "My answer is no." where you do not, and otherwise "My answer is '
+        'maybe."',
+        'Please decide, and write only "My answer is yes." (agreed), "My answer is no." (not agreed) or "My answer is '
+        'maybe." (open).',
+        "Use one of these sentences, word for word. Positive: My answer is yes. Negative: My answer is no. Undecided: "
+        "My answer is maybe.",
+        'Make sure to respond in the form "My answer is X." where X is yes, no or maybe.',
+        'Complete the sentence "My answer is ..." with yes, no or maybe, close it with a period, and write it down.',
+        'Keep it to a single fixed sentence, "My answer is yes." for a yes, "My answer is no." for a no, "My answer is '
+        'maybe." for neither.',
+        'I only accept the sentence "My answer is yes." with a period, or the same with no or with maybe.',
+        'Could you answer by "My answer is yes.", or with "no" or "maybe" as the last word of that sentence?',
+        'The answer should be given as one sentence: "My answer is" followed by yes, no or maybe and a period.',
+        "Answer format: My answer is [yes/no/maybe].",
+        'Fill in one word, yes, no or maybe: "My answer is ___." Write the whole sentence with its period.',
     ),
     heldout_phrasings=(
-        "A verdict, please: “My answer is yes.” or “My answer is no.” or, if you cannot tell, “My answer is maybe.”",
-        "Allowed replies: [My answer is yes.] [My answer is no.] [My answer is maybe.]",
-        "Which is it? Copy the fitting line: My answer is yes. | My answer is no. | My answer is maybe.",
-        "Settle the question by stating My answer is yes. or My answer is no. or My answer is maybe. and nothing else.",
+        "A verdict, please: “My answer is yes.” if you are for it, “My answer is no.” if against, "
+        "“My answer is maybe.” if unsure.",
+        "Allowed replies: [My answer is yes.] and [My answer is no.] and [My answer is maybe.]",
+        "Which is it? Copy the fitting line: 1) My answer is yes. 2) My answer is no. 3) My answer is maybe.",
+        "Settle the question in four words, My answer is yes. When it is not so, replace yes by no, or by maybe.",
     ),
     verify=_verify_constrained,
     draw=_draw_constrained,
@@ -163,6 +175,8 @@ _HIGHLIGHTS = ConstraintType(
         "Set off at least {spelled} passage{s} with the markdown marks for emphasis, *as shown here*.",
         "Use *asterisks* for highlights, with {n} of them at the least.",
         "Highlighting is needed in {n} place{s} or more. In markdown it looks *like so*.",
+        "Could you highlight {n} or more phrases by *asterisks*?",
+        "Highlights in markdown (*like this*): {n} or more.",
     ),
     heldout_phrasings=(
         "Skimming should be easy: let {n} or more phrases jump out *in this manner*.",
@@ -222,12 +236,15 @@ _SECTIONS = ConstraintType(
         'Use the headings "{name} 1" through "{name} {n}" to structure your answer.',
         "Make sure the text has {n} sections; write {name} and the section's number above each.",
         "Please write it in {spelled} sections like this:\n{name} 1\n[text]\n{name} 2\n[text]",
-        "I want {n} sections. Mark the beginning of each one by {name} plus its number, for example {name} 1.",
+        "I want {n} sections, and where one begins, write {name} plus its number, for example {name} 1.",
         "Break the answer down into {spelled} pieces with the labels {name} 1, {name} 2, etc.",
         'Every one of the {n} sections has to begin with the word "{name}" and a running number, as in "{name} 2".',
         "Structure: {n} sections named {name} 1, {name} 2 and so forth.",
         "Present the content under {spelled} headings of the form {name} X (X counts from 1).",
         "Number the {n} sections of your answer as {name} 1, {name} 2 ... {name} {n}.",
+        "Could you split it into {n} sections called {name} 1, {name} 2 and so on?",
+        "Sections: {n}. Headings: {name} 1, {name} 2, ...",
+        "The text should be arranged in {spelled} sections, and over each of them goes {name} with its number.",
     ),
     heldout_phrasings=(
         "{name} 1 comes first, {name} 2 follows, and so it continues until you have {n}; text belongs under each.",
@@ -281,10 +298,12 @@ _JSON = ConstraintType(
         'Use JSON for the entire answer, like {{"key": "value"}}.',
         "Output format: JSON.",
         "Deliver the content in the form of a JSON object, without further remarks.",
+        "Could you answer in JSON only?",
+        "If I paste your answer into a JSON parser, it should be read without an error.",
     ),
     heldout_phrasings=(
         "Think of yourself as an API: what you send back is JSON, optionally fenced by ```.",
-        "A program consumes your reply: it expects JSON, so a sentence before or after would break it.",
+        "A program will read your reply and expects JSON, so write no sentence before or after it.",
         "No prose, please: a single JSON value carrying what you have to say.",
         "Could the full response be machine-readable (JSON)?",
     ),
@@ -333,10 +352,12 @@ _TITLE = ConstraintType(
         "Use << and >> to mark the title of your answer, and do not forget the title.",
         "Put a fitting title above the text. It must look like this: <<Fitting Title>>",
         "I would like a title at the top, set in double angle brackets as in <<Summer>>.",
+        "Could you give it a title in double angle brackets, like <<Home at Last>>?",
+        "Title: required, in the form <<title>>.",
     ),
     heldout_phrasings=(
-        "Readers look for the name of a piece between two pairs of angle brackets, as in <<River Song>>; supply one.",
-        "What is your text called? Tell me by means of <<...>> around its title.",
+        "Give the text a name and set the name between two pairs of angle brackets, as in <<River Song>>.",
+        "What is your text called? Write its title between << and >>.",
         "Do not hand it in untitled: a title within << >> is compulsory.",
         "Required: <<title>>, with your own words in place of the word title.",
     ),

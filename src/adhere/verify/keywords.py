@@ -9,45 +9,22 @@ from typing import Any
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
+from adhere.verify import additions
 from adhere.verify import keywords_wording as wording_of
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.rewriting import append_sentence, drop_sentences
-from adhere.verify.text import content_words, words
+from adhere.verify.subject import nouns
+from adhere.verify.text import words
 from adhere.verify.wording import bounds, listed
 
 _FEWEST_WORDS = 8  # a shorter reply hardly had an occasion for a forbidden word
 
-_COMMON_WORDS = """
-people time place example reason change world help today simple clear different often important small start together
-practice choice future money home story question idea moment plan season morning friend value skill nature balance
-careful quality energy patience detail purpose journey community history support
-"""
-_COMMON = tuple(_COMMON_WORDS.split())
+_COMMON = tuple(additions.COMMON)
 _AVOIDABLE_WORDS = """
 very really just good great thing things stuff nice important however always never because people many should also
 maybe actually basically easy hard best amazing simply often overall
 """
 _AVOIDABLE = tuple(_AVOIDABLE_WORDS.split())
-_MENTIONS = (
-    "It is worth keeping {keywords} in mind.",
-    "This also has to do with {keywords}.",
-    "Think of {keywords} here too.",
-)
-_MORE_MENTIONS = (
-    'The word "{keyword}" is worth repeating here.',
-    "All of this comes back to {keyword} in the end.",
-    "That is one more side of {keyword}.",
-)
-_LETTER_SENTENCES = (
-    "Please ask if any question is still open.",
-    "Just say so if you would like a bit more detail.",
-    "Quite a few people ask about exactly this and the quick answer is enough.",
-    "It always helps to keep the whole picture in view.",
-    "A lazy start is fine since a size that fits comes with practice.",
-    "Judge it for yourself and adjust it bit by bit.",
-    "Keep checking back every week to make sure that nothing was overlooked.",
-    "Remember that small steps made every day become something much bigger.",
-)
 
 
 def _verify_existence(params: Params, reply: str) -> Verdict:
@@ -106,21 +83,19 @@ def _repair_existence(params: Params, reply: str) -> str | None:
     missing = [word for word in params["keywords"] if not _occurrences(word, reply)]
     if not missing:
         return reply
-    if len(missing) > 4:
+    if len(missing) > additions.MOST_MENTIONS:
         return None
-    template = _MENTIONS[len(reply) % len(_MENTIONS)]
-    return append_sentence(reply, template.format(keywords=" and ".join(missing)))
+    return append_sentence(reply, additions.mention_all(missing, reply))
 
 
 def _repair_frequency(params: Params, reply: str) -> str | None:
     keyword, wanted = params["keyword"].strip(), params["frequency"]
     found = len(_occurrences(keyword, reply))
     if params["relation"] == "at least":
-        if wanted - found > len(_MORE_MENTIONS):
+        if wanted - found > additions.MOST_MENTIONS:
             return None
-        for template in _MORE_MENTIONS[: max(wanted - found, 0)]:
-            reply = append_sentence(reply, template.format(keyword=keyword))
-        return reply
+        sentences = additions.mentions(keyword, max(wanted - found, 0), reply)
+        return append_sentence(reply, " ".join(sentences)) if sentences else reply
     if found < wanted:
         return reply
     return _without_later(reply, keyword, wanted - 1)
@@ -158,8 +133,8 @@ def _repair_letter(params: Params, reply: str) -> str | None:
         return None
     if missing <= 0:
         return reply
-    enough = [sentence for sentence in _LETTER_SENTENCES if sentence.lower().count(letter) >= missing]
-    return append_sentence(reply, min(enough, key=len)) if enough else None
+    added = additions.with_letter(letter, missing, reply)
+    return append_sentence(reply, added) if added else None
 
 
 def _sample(rng: random.Random, *pools: tuple[Sequence[str], int]) -> list[str]:
@@ -179,12 +154,12 @@ def _plain(found: Iterable[str]) -> list[str]:
 def _draw_existence(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
     number = rng.choice((1, 1, 2, 2, 3, 4))
     own = rng.randint(0, number)
-    drawn = _sample(rng, (_plain(content_words(drawing.instruction)), own), (_COMMON, number))
+    drawn = _sample(rng, (_plain(nouns(drawing.instruction)), own), (_COMMON, number))
     return {"keywords": drawn[:number]}
 
 
 def _draw_frequency(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
-    own = _plain(content_words(drawing.instruction))
+    own = _plain(nouns(drawing.instruction))
     keyword = rng.choice(own) if own and rng.random() < 0.75 else rng.choice(_COMMON)
     relation = rng.choice(("at least", "at least", "less than"))
     most = max(2, min(6, drawing.answer_words // 25))
@@ -195,7 +170,7 @@ def _draw_frequency(rng: random.Random, drawing: Drawing) -> dict[str, Any] | No
 def _draw_forbidden(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
     number = rng.randint(2, 5)
     own = rng.choice((0, 0, 1, 2))
-    drawn = _sample(rng, (_plain(content_words(drawing.instruction)), own), (_AVOIDABLE + _COMMON, number))
+    drawn = _sample(rng, (_plain(nouns(drawing.instruction)), own), (_AVOIDABLE + _COMMON, number))
     return {"forbidden_words": drawn[:number]}
 
 

@@ -17,16 +17,20 @@ EXISTENCE = (
     "Don't forget to use {quoted}.",
     "Add {quoted} to your answer.",
     "Write it so that {quoted} can be found in it.",
+    "Could you mention {quoted}?",
+    "Must be mentioned: {commas}.",
+    "Whatever you write, {quoted} should come up in it.",
+    "The answer is only complete if {quoted} can be read in it.",
 )
 EXISTENCE_HELDOUT = (
-    "Searching the finished text for {quoted} has to turn up a hit every time.",
+    "When I search the finished text for {quoted}, there should be a hit.",
     "What you hand in is incomplete without {quoted}.",
-    "Let {quoted} come up along the way.",
+    "Along the way, bring up {quoted}.",
     "Leaving out {quoted} is not an option.",
 )
 FREQUENCY = (
-    'Use the word "{keyword}" {bound}.',
-    'The word "{keyword}" should appear {bound} in your answer.',
+    'Work the word "{keyword}" in {bound}.',
+    'I should be able to find "{keyword}" {bound} in your answer.',
     'Make sure that "{keyword}" occurs {bound}.',
     'In your response, "{keyword}" must appear {plain}.',
     'Mention "{keyword}" {bound}.',
@@ -39,12 +43,15 @@ FREQUENCY = (
     'How often to use "{keyword}": {bound}.',
     'Say "{keyword}" {bound} in the course of the answer.',
     '"{keyword}" should be in your response {bound}.',
+    'Could you use "{keyword}" {bound}?',
+    'Occurrences of "{keyword}": {plain}.',
+    'When you write this, bring in the word "{keyword}" {open}.',
 )
 FREQUENCY_HELDOUT = (
-    'Counting every "{keyword}" in it, whoever reads your text should get to {cap}.',
-    'As for "{keyword}": {edge}.',
-    'However the sentences fall, a reader should come across "{keyword}" {cap}.',
-    'Watch your use of "{keyword}", since the limit set for it is {edge}.',
+    'A reader who counts how often "{keyword}" occurs should find it {cap}.',
+    'As for the word "{keyword}", it should be there {edge}.',
+    'Readers of your text should come across "{keyword}" {cap}.',
+    'Watch how often you write "{keyword}": the limit is {edge}.',
 )
 FORBIDDEN = (
     "Do not use the following words: {commas}.",
@@ -61,18 +68,22 @@ FORBIDDEN = (
     "Exclude the following keywords from your answer: {commas}.",
     "Refrain from using {quoted}.",
     "You may not write {quoted}.",
+    "Could you do it without {quoted}?",
+    "Not allowed: {commas}.",
+    "If you are about to write {quoted}, pick another word.",
+    "The answer should be written so that {quoted} never comes up.",
 )
 FORBIDDEN_HELDOUT = (
-    "Should {quoted} turn up anywhere, the text is of no use to me.",
-    "Find other ways to put things where {quoted} would come to mind.",
-    "I have banned {both}; pretend that English lacks them.",
+    "If {quoted} turned up anywhere, I could not use the text.",
+    "Find other ways to put things instead of writing {quoted}.",
+    "I have banned {both}, so choose other words.",
     "Not one occurrence of {quoted} will be accepted.",
 )
 LETTER = (
-    'The letter "{letter}" should appear {bound} in your answer.',
-    'Use the letter "{letter}" {bound}.',
-    'Make sure the letter "{letter}" occurs {bound}.',
-    "In your entire response, the letter {letter} must appear {bound}.",
+    'Have the letter "{letter}" in your answer {bound}.',
+    '"{letter}" is a letter you should use {bound}.',
+    'See to it that your text has the letter "{letter}" {bound}.',
+    "Counted over the whole text, the letter {letter} must be there {bound}.",
     'Your reply should contain the letter "{letter}" {plain}.',
     'Please let the letter "{letter}" appear {open}.',
     'Include the letter "{letter}" {plain}.',
@@ -82,10 +93,14 @@ LETTER = (
     'Your text should use "{letter}" as a letter {bound}.',
     'How often the letter "{letter}" should occur: {plain}.',
     'I want the letter "{letter}" to show up {bound}, upper and lower case together.',
+    'Could you use the letter "{letter}" {bound}?',
+    'Letter "{letter}": {open}.',
+    'When all letters are counted, "{letter}" should be among them {plain}.',
+    'The letter "{letter}" is wanted {bound}.',
 )
 LETTER_HELDOUT = (
-    'Go through your text letter by letter and tally each "{letter}": the sum should come to {cap}.',
-    'For "{letter}", whether small or capital, the rule is {edge} across the whole text.',
-    'Choose words in such a way that a reader meets the letter "{letter}" {cap}.',
-    'A tally of the letter "{letter}", ignoring case, has to give {edge}.',
+    'If I count every "{letter}" in your text, I should find the letter {cap}.',
+    'The rule for the letter "{letter}", small or capital, is {edge} in the whole text.',
+    'Choose your words so that they bring the letter "{letter}" in {cap}.',
+    'What counts is the letter "{letter}", upper or lower case: {edge} in total.',
 )

@@ -9,38 +9,16 @@ from typing import Any
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify import length_wording as wording_of
+from adhere.verify.additions import OPENINGS, opened_with
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
-from adhere.verify.rewriting import cut_to_fit, regroup
+from adhere.verify.pieces import regroup
+from adhere.verify.rewriting import cut_to_fit
 from adhere.verify.text import sentence_spans, words
 from adhere.verify.wording import RELATIONS, bounds, ordinal
 
 _RULE = re.compile(r"\s?\*\*\*\s?")
 _WORD_ENDS = frozenset(".,?!'\"")
 _RULE_LINE = "\n\n***\n\n"
-
-_OPENINGS = {
-    "the": "The main point is this.",
-    "a": "A few things matter here.",
-    "it": "It is worth saying this clearly.",
-    "this": "This part matters.",
-    "in": "In short,",
-    "when": "When in doubt keep this in mind.",
-    "one": "One thing is worth adding.",
-    "there": "There is more to say.",
-    "as": "As it happens,",
-    "for": "For now,",
-    "to": "To be clear,",
-    "of": "Of course,",
-    "with": "With that in mind,",
-    "on": "On the whole,",
-    "at": "At this point,",
-    "by": "By the way,",
-}
-_ADVERB_WORDS = """
-first second third next then finally however therefore also today additionally overall meanwhile instead thus
-moreover furthermore ultimately still initially sometimes often perhaps indeed later once now
-"""
-_ADVERBS = tuple(_ADVERB_WORDS.split())
 
 
 def _verify_sentences(params: Params, reply: str) -> Verdict:
@@ -122,22 +100,8 @@ def _repair_first_word(params: Params, reply: str) -> str | None:
         return None
     at, first = params["nth_paragraph"] - 1, params["first_word"]
     if _first_word(parts[at]) != first.lower():
-        parts[at] = _opened_with(first, parts[at])
+        parts[at] = opened_with(first, parts[at])
     return "\n\n".join(parts)
-
-
-def _opened_with(first: str, paragraph: str) -> str:
-    """The paragraph behind a few words of opening that start with `first`."""
-    opening = _OPENINGS.get(first.lower())
-    if opening is None:
-        word = first[:1].upper() + first[1:]
-        opening = f"{word}," if first.lower() in _ADVERBS else f"{word} is the word to start with here."
-    if opening.endswith("."):
-        return f"{opening} {paragraph}"
-    head, _, rest = paragraph.partition(" ")
-    # Only plain function words may lose their capital; anything else could be a name.
-    lowered = head.lower() if head.lower() in _OPENINGS or head.lower() in _ADVERBS else head
-    return f"{opening} {lowered} {rest}".rstrip()
 
 
 def _rounded(rng: random.Random, value: float, low: int, high: int) -> int:
@@ -169,7 +133,7 @@ def _draw_first_word(rng: random.Random, drawing: Drawing) -> dict[str, Any] | N
     drawn = _draw_paragraphs(rng, drawing)
     if drawn is None:
         return None
-    first = rng.choice((*_ADVERBS, *_OPENINGS))
+    first = rng.choice(tuple(OPENINGS))
     return {**drawn, "nth_paragraph": rng.randint(1, drawn["num_paragraphs"]), "first_word": first}
 
 

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 SENTENCES = (
-    "Use {bound}.",
+    "I expect {bound} from you.",
     "Your answer should consist of {bound}.",
     "Make sure your response has {bound}.",
-    "Write {plain}.",
-    "The response must contain {bound}.",
+    "Tell me in {plain}.",
+    "The response needs {bound} to be right.",
     "Answer in {open}.",
     "Please keep your reply to {bound}.",
     "I want {bound} in the answer.",
-    "Length: {plain}.",
+    "Desired length: {plain}.",
     "Your whole reply has to be made up of {plain}.",
     "Give me {bound}, please.",
     "The number of sentences matters here: write {bound}.",
     "Respond with {open}.",
     "Count your sentences: there should be {bound}.",
+    "Could you answer in {bound}?",
+    "The answer should be given in {bound}.",
+    "When you are done, the text should have {plain}.",
 )
 SENTENCES_HELDOUT = (
-    "When somebody counts the full sentences you wrote, they should arrive at {cap}.",
+    "If I count the full sentences you wrote, I want to find {cap}.",
     "Plan for {edge}.",
-    "What I am after is a text of {cap}.",
+    "A text of {cap} is what I am after.",
     "Sentence budget for this task: {edge}.",
 )
 PARAGRAPHS = (
     "Write exactly {n} paragraphs, separated by ***.",
     "Your answer should have {n} paragraphs, with the markdown divider *** between them.",
-    "There should be {n} paragraphs. Separate paragraphs with the markdown divider: ***.",
+    "There should be {n} paragraphs. Between any two of them comes the divider ***.",
     "Make sure your response contains exactly {n} paragraphs divided by three asterisks (***).",
     "Please split the reply into {n} paragraphs and put *** between each two.",
     "Use {n} paragraphs in total; mark each break between paragraphs with ***.",
@@ -38,20 +41,24 @@ PARAGRAPHS = (
     "I would like {n} paragraphs with *** on a line of its own between them.",
     "Divide the text by *** so that it has exactly {n} paragraphs.",
     "Separate the paragraphs with ***, and write {n} of them.",
+    "Could you write this as {n} paragraphs with *** between them?",
+    "Paragraphs: {n}. Divider: ***.",
+    "The text should be divided into {n} paragraphs by rows of three asterisks (***).",
+    "If you start a new paragraph, put *** before it; stop after paragraph {n}.",
 )
 PARAGRAPHS_HELDOUT = (
-    "Three asterisks (***) are the only paragraph break I recognise, and with them I want to find {n} paragraphs.",
-    "If I cut your text wherever *** stands, {n} paragraphs should be left in my hands.",
-    "Lay it out as {n} blocks of prose, a row of *** keeping neighbours apart.",
+    "Three asterisks (***) mark the end of a paragraph for me, and I want to find {n} paragraphs that way.",
+    "If your text is cut at every ***, the result should be {n} paragraphs.",
+    "Lay it out as {n} blocks of prose with *** between neighbours.",
     "Nothing but *** should stand between one paragraph and the next, and the paragraphs should number {n}.",
 )
 WORDS = (
-    "Use {bound}.",
-    "Answer with {bound}.",
-    "Your response should contain {bound}.",
+    "I expect {bound}.",
+    "Let your answer come to {bound}.",
+    "The response is to be written in {bound}.",
     "Make sure the reply has {bound}.",
-    "Write {plain}.",
-    "Please write {bound}.",
+    "Say it in {plain}.",
+    "Please see to it that the text has {bound}.",
     "The answer must be {open} long.",
     "Your entire reply should be {plain}.",
     "Length: {open}.",
@@ -61,35 +68,41 @@ WORDS = (
     "Do this in {open}.",
     "Keep the length of your answer to {bound}.",
     "Respond in {bound}.",
+    "Could you do it in {bound}?",
+    "The answer should be kept at {open}.",
 )
 WORDS_HELDOUT = (
     "My word counter should show {cap} once you are done.",
     "Word budget: {edge}.",
-    "Stick to {edge}.",
-    "This will be printed on a page that holds {cap}, so fill it accordingly.",
+    "Please stick to {edge}.",
+    "It will be printed in a box for a text of {cap}.",
 )
 FIRST_WORD = (
-    'Write {n} paragraphs, separated by two line breaks. The {nth} paragraph must start with the word "{first}".',
+    'Write {n} paragraphs and leave a blank line after each. Paragraph number {k} opens with "{first}".',
     'Your answer should have {n} paragraphs divided by a blank line, and paragraph {k} should begin with "{first}".',
-    'There should be {n} paragraphs with a blank line between them. Paragraph {k} must start with the word "{first}".',
+    'There should be {n} paragraphs with a blank line between them. "{first}" is how paragraph {k} has to begin.',
     "Make sure your response has exactly {n} paragraphs (blank line between each) and that the {nth} one starts with"
     ' the word "{first}".',
     'Use {n} paragraphs set apart by empty lines. Begin the {nth} paragraph with "{first}".',
     'Please give {n} paragraphs, with two newlines between them and "{first}" as the first word of the {nth} one.',
     'The response must contain {n} paragraphs separated by blank lines; "{first}" is the first word of paragraph {k}.',
-    'Start paragraph {k} with the word "{first}". Write {n} paragraphs in total, with an empty line between them.',
+    'Let "{first}" be the first word of paragraph {k}. In total, write {n} paragraphs with an empty line between them.',
     'Only two newlines separate paragraphs. Write {n} of them, the {nth} beginning with "{first}".',
     'Format: {n} paragraphs, blank lines between them, the {nth} starting with "{first}".',
     'I want {n} paragraphs with empty lines in between, and I want the {nth} to open with "{first}".',
     'Divide the answer into {n} paragraphs by blank lines and let the {nth} paragraph start with "{first}".',
     'The first word of the {nth} paragraph has to be "{first}". In all there are {n} paragraphs, with a blank line'
     " between one and the next.",
+    'Could you write {n} paragraphs with blank lines between them and begin the {nth} one with "{first}"?',
+    'Paragraphs: {n}, with blank lines in between. First word of paragraph {k}: "{first}".',
+    'When you get to paragraph {k} of {n}, open it with "{first}". All paragraphs are set apart by blank lines.',
+    'The text should be made of {n} paragraphs set apart by blank lines, the {nth} of which is opened by "{first}".',
 )
 FIRST_WORD_HELDOUT = (
-    "Reading down the page I should meet {n} paragraphs, an empty line after each but the last, and on reaching number"
-    ' {k} the word "{first}" before any other.',
-    "Leave a gap of one empty line after every paragraph until there are {n}; whatever the {nth} one says, it says"
-    ' "{first}" first.',
-    '"{first}" opens the {nth} of your {n} paragraphs, which blank lines keep apart.',
-    'As to layout: blank lines make {n} paragraphs of it. As to wording: nothing comes before "{first}" in the {nth}.',
+    "Going down the page, I should find {n} paragraphs with empty lines between them, and number {k} should open with"
+    ' the word "{first}".',
+    "Leave an empty line after every paragraph until there are {n}; whatever the {nth} one is about, its first word is"
+    ' "{first}".',
+    '"{first}" opens the {nth} of your {n} paragraphs, and blank lines keep the paragraphs apart.',
+    'Layout: {n} paragraphs with blank lines in between. Wording: nothing comes before "{first}" in number {k}.',
 )

@@ -11,12 +11,17 @@ from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, f
 from adhere.verify.text import words
 
 _FEWEST_WORDS = 8  # a shorter reply had hardly an occasion for a comma
-_JOINING = re.compile(r",(?=\s*(?:and|or|but|nor|so|yet|which|who|where|while|because|that|then)\b)", re.IGNORECASE)
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}\b)")
-_OPENER = re.compile(
-    r"(?<![^\n.!?:])(\s*(?:However|Therefore|Moreover|Furthermore|Additionally|Finally|First|Second|Third|Next|Then|Also"
-    r"|Thus|Meanwhile|Instead|Overall|Today|Sure|Yes|No|Well|Hello|Hi|Dear \w+)),",
+_MOST_JOINED = 4
+# One to two words between the commas: longer parts are clauses as often as they are items.
+_ITEM = r"[^\W\d_][\w'’\-]*(?: [^\W\d_][\w'’\-]*)?"
+_ENUMERATION = re.compile(
+    rf"(?<![\w'’\-])(?P<items>[^\W\d_][\w'’\-]*(?:, {_ITEM}){{1,6}}),? (?P<joint>and|or) (?P<last>[^\W\d_][\w'’\-]*)"
 )
+_NO_ITEM = re.compile(
+    r"(?:an?|the|my|your|his|her|its|our|their|so|yes|no|well|oh|then|now|today|here|it|not)\b", re.IGNORECASE
+)
+_ADJECTIVE = re.compile(r"(?:ful|ous|ive|able|ible|less|ish|ic|al|ant|ent|ed|ing|y)$")
 
 
 def _verify(_: Params, reply: str) -> Verdict:
@@ -27,18 +32,23 @@ def _verify(_: Params, reply: str) -> Verdict:
     return failed(f"{len(at)} commas, wanted none", 1.0 - len(at) / max(len(words(reply)), 1), spans)
 
 
-def _repair(_: Params, reply: str) -> str | None:
-    """Commas before conjunctions, after opening words and in numbers go; a comma before a name part becomes a dash."""
+def _repair(_: Params, reply: str) -> str:
+    """The reply without commas: enumerations take their conjunction throughout, everywhere else the comma is dropped.
+
+    Dashes and semicolons in place of commas read worse than a sentence that gets by without.
+    """
     text = _GROUPED.sub("", reply)
-    text = _JOINING.sub("", text)
-    text = _OPENER.sub(r"\1", text)
-    text = re.sub(r",(?=[\"'”’)\]]|\s*$)", "", text, flags=re.MULTILINE)
-    return re.sub(r"[ \t]*,", " -", text) if text.count(",") <= _dashes_that_read_well(text) else text.replace(",", "")
+    text = _ENUMERATION.sub(_spelled_out, text)
+    return re.sub(r",(?=[^\W_])", " ", text).replace(",", "")
 
 
-def _dashes_that_read_well(text: str) -> int:
-    """One dash per forty words; a list with a dash for every comma reads worse than one without any mark."""
-    return len(words(text)) // 40
+def _spelled_out(found: re.Match[str]) -> str:
+    """ "bread, milk and tea" as "bread and milk and tea"; adjectives before a noun keep to their order without it."""
+    items = [item.strip() for item in found.group("items").split(",") if item.strip()]
+    joint = found.group("joint")
+    if len(items) + 1 > _MOST_JOINED or _ADJECTIVE.search(items[0]) or any(map(_NO_ITEM.match, items)):
+        return found.group().replace(",", "")
+    return f" {joint} ".join([*items, found.group("last")])
 
 
 def _draw(_: random.Random, __: Drawing) -> dict[str, Any] | None:
@@ -51,26 +61,30 @@ TYPES: tuple[ConstraintType, ...] = (
         family="punctuation",
         parameters={},
         phrasings=(
-            "Do not use any commas.",
+            "Write without using the comma.",
             "Your answer should not contain a single comma.",
             "Make sure there are no commas in your response.",
             "Avoid commas entirely.",
             "Write the whole reply without commas.",
             "Please refrain from using commas anywhere.",
             "In your entire response, leave commas out.",
-            "You are not allowed to use the comma in this answer.",
+            "The comma is off limits in this answer.",
             "No commas, please.",
             "The use of commas is forbidden.",
             "Keep the text comma-free.",
             "The reply must hold zero commas.",
             "Commas may not appear in what you write.",
             "Answer using any punctuation except commas.",
+            "Could you answer without any comma?",
+            "Commas: none.",
+            "If a sentence needs a comma, rephrase it until it does not.",
+            "Periods are fine but commas are to be left out.",
         ),
         heldout_phrasings=(
             "I can't stand commas, so write this so that none is needed.",
-            "Treat the comma as a character that does not exist.",
+            "Treat the comma as a forbidden character.",
             "Use periods if you must, but under no circumstances a comma.",
-            "The comma key on my keyboard is broken: give me text that does without it.",
+            "My system cannot display commas, so give me text that does without them.",
             "Every sentence has to get by without a comma.",
         ),
         verify=_verify,

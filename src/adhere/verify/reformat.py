@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Callable
 
-from adhere.verify import shaping
+from adhere.verify.pieces import clauses, grouped, is_list_item, is_rule, regroup, statements, unmarked
+from adhere.verify.rewriting import variant
+from adhere.verify.subject import key_phrases, titles
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
@@ -20,13 +22,13 @@ def as_bullets(reply: str, count: int) -> str | None:
     """The reply with exactly `count` bullets: surplus items cut, or its sentences made into items."""
     if not 1 <= count <= _MOST_PARTS:
         return None
-    lines = [line for line in reply.strip().split("\n") if not shaping.is_rule(line)]
-    marked = [index for index, line in enumerate(lines) if shaping.is_list_item(line) and shaping.unmarked(line)]
+    lines = [line for line in reply.strip().split("\n") if not is_rule(line)]
+    marked = [index for index, line in enumerate(lines) if is_list_item(line) and unmarked(line)]
     if len(marked) >= count:
         return _with_items_kept(lines, marked, count)
-    for parts in (shaping.pieces(reply), shaping.clauses(reply)):
+    for parts in (statements(reply), clauses(reply)):
         lead = parts[:1] if parts and parts[0].endswith(":") else []
-        groups = shaping.grouped(parts[len(lead) :], count)
+        groups = grouped(parts[len(lead) :], count)
         if groups:
             items = [_undashed(" ".join(group)) for group in groups]
             return "\n".join([_undashed(line) + "\n" for line in lead] + [f"* {item}" for item in items])
@@ -39,8 +41,8 @@ def _with_items_kept(lines: list[str], marked: list[int], count: int) -> str:
     done = []
     for index, line in enumerate(lines):
         if index in kept:
-            done.append(f"* {_undashed(shaping.unmarked(line))}")
-        elif index < last or not line.strip() or (index > marked[-1] and not shaping.is_list_item(line)):
+            done.append(f"* {_undashed(unmarked(line))}")
+        elif index < last or not line.strip() or (index > marked[-1] and not is_list_item(line)):
             done.append(_undashed(line))
         # Everything between the last kept item and the end of the list belongs to the items that go.
     return re.sub(r"\n{3,}", "\n\n", "\n".join(done)).strip()
@@ -56,7 +58,7 @@ def as_option(reply: str) -> str:
     said = re.search(r"my answer is\W+(yes|no|maybe)\b", reply, re.IGNORECASE)
     if said:
         return f"My answer is {said.group(1).lower()}."
-    first = next(iter(shaping.pieces(reply)), "")
+    first = next(iter(statements(reply)), "")
     yes, no = bool(_YES.search(first)), bool(_NO.search(first))
     if _HEDGE.search(first) or yes == no:
         return OPTIONS[2]
@@ -66,7 +68,7 @@ def as_option(reply: str) -> str:
 def with_highlights(reply: str, enough: Callable[[str], bool]) -> str | None:
     """The reply with one key phrase after another put between asterisks until there are enough."""
     chosen: list[tuple[int, int]] = []
-    for span in [None, *shaping.key_phrases(reply)[:_MOST_PARTS]]:
+    for span in [None, *key_phrases(reply)[:_MOST_PARTS]]:
         if span is not None:
             chosen.append(span)
         text = reply
@@ -83,14 +85,14 @@ def as_sections(reply: str, splitter: str, count: int) -> str | None:
         return None
     heading = re.compile(rf"^[ \t#*]*{re.escape(splitter)}[ \t]*\d+[ \t:.*]*$", re.MULTILINE)
     body = heading.sub("", reply).strip()
-    closing = shaping.variant(reply, ("", "", ":"))
-    for parts, joint in ((shaping.paragraphs(body), "\n\n"), (shaping.pieces(body), " ")):
-        groups = shaping.grouped(parts, count)
-        if groups:
-            return "\n\n".join(
-                f"{splitter} {number}{closing}\n{joint.join(group)}" for number, group in enumerate(groups, 1)
-            )
-    return None
+    closing = variant(reply, ("", "", ":"))
+    parts = regroup(body, count, "\n\n")
+    if parts is None:
+        groups = grouped(clauses(body), count)
+        parts = [" ".join(group) for group in groups] if groups else None
+    if parts is None:
+        return None
+    return "\n\n".join(f"{splitter} {number}{closing}\n{part}" for number, part in enumerate(parts, 1))
 
 
 def without_fence(reply: str) -> str:
@@ -110,17 +112,17 @@ def as_json(reply: str) -> str | None:
     plain = re.sub(r"^`{3}\w*\n?|\n?`{3}$", "", text).strip()
     if not plain:
         return None
-    items = [shaping.unmarked(line) for line in plain.split("\n") if shaping.is_list_item(line)]
-    parts = shaping.pieces(plain)
+    items = [unmarked(line) for line in plain.split("\n") if is_list_item(line)]
+    parts = statements(plain)
     if len(items) >= 2:
-        key = shaping.variant(plain, ("items", "points", "list", "answer"))
-        lead = next((line.strip() for line in plain.split("\n") if line.strip() and not shaping.is_list_item(line)), "")
+        key = variant(plain, ("items", "points", "list", "answer"))
+        lead = next((line.strip() for line in plain.split("\n") if line.strip() and not is_list_item(line)), "")
         value: dict[str, object] = {"description": lead.rstrip(":"), key: items} if lead else {key: items}
     elif len(parts) >= 4 and len(plain) % 2:
         value = {"summary": parts[0], "details": parts[1:]}
     else:
-        value = {shaping.variant(plain, ("answer", "response", "result", "text", "content")): plain}
-    body = json.dumps(value, indent=shaping.variant(plain, (2, 2, None)), ensure_ascii=False)
+        value = {variant(plain, ("answer", "response", "result", "text", "content")): plain}
+    body = json.dumps(value, indent=variant(plain, (2, 2, None)), ensure_ascii=False)
     return f"```json\n{body}\n```" if len(plain) % 3 == 0 else body
 
 
@@ -136,9 +138,10 @@ def _held_json(text: str) -> str | None:
 
 
 def with_title(reply: str, title: str | None = None) -> str:
-    """The reply under `<<title>>`: its own heading if it has one, else the given title, else its first words."""
+    """The reply under `<<title>>`: its own heading if it has one, else the given title, else a plain one."""
     first, _, rest = reply.strip().partition("\n")
     own = re.fullmatch(r"(?:#{1,3}\s+|\**title:?\**:?\s*|<)(.{1,80}?)[*>]*", first.strip(), re.IGNORECASE)
+    own = own or re.fullmatch(r"\*\*([^*]{1,60}[^*.:])\*\*", first.strip())
     name = own.group(1).strip(" *\"'<>") if own and rest.strip() else ""
     body = rest.strip() if name else reply.strip()
-    return f"<<{name or title or shaping.title_of(reply)}>>\n\n{body}"
+    return f"<<{name or title or variant(reply, titles(''))}>>\n\n{body}"

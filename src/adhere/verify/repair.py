@@ -9,13 +9,13 @@ import msgspec
 
 from adhere.core.errors import VerifierError, did_you_mean
 from adhere.core.record import Check, Record
-from adhere.verify import reformat, shaping
+from adhere.verify import reformat
 from adhere.verify.constraint import ConstraintType
-from adhere.verify.content import with_postscript
+from adhere.verify.subject import titles
 
 _MOST_ORDERS = 24
 _TITLE = "detectable_format:title"
-_POSTSCRIPT = "detectable_content:postscript"
+_MOST_TITLES = 4
 
 # What changes the content first, then structure, then additions, then case, then what wraps the whole.
 _RANKS: dict[str, int] = {
@@ -100,14 +100,12 @@ class _Bench:
         return [done for done in options if done is not None and self.passes(index, done)]
 
     def _on_the_subject(self, index: int, text: str) -> Iterator[str]:
-        """Repairs that name the subject, which the instruction knows better than the reply alone."""
-        kind = self.checks[index].kind
-        shared = shaping.common_words(self.instruction, text)
-        if kind == _TITLE:
-            subject = " ".join(shared) if len(shared) >= 2 else self.instruction
-            yield reformat.with_title(text, shaping.title_of(subject))
-        if kind == _POSTSCRIPT and shared:
-            yield with_postscript(text, self._params[index]["postscript_marker"], max(shared, key=len).lower())
+        """Repairs that name the subject, which only the instruction tells."""
+        if self.checks[index].kind == _TITLE:
+            found = titles(self.instruction)
+            # The shortest one as well, for replies that are close to a word limit.
+            for title in (*found[:_MOST_TITLES], min(found, key=len)):
+                yield reformat.with_title(text, title)
 
 
 def _type_of(check: Check, types: Mapping[str, ConstraintType]) -> ConstraintType:

@@ -8,6 +8,7 @@ import re
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+from adhere.verify.rewriting import append_sentence
 
 _ENDINGS = (
     "Let me know how it goes.",
@@ -62,10 +63,7 @@ def _repair_ending(params: Params, reply: str) -> str:
     at = body.lower().rfind(phrase.lower())
     if at >= 0 and len(body) - at - len(phrase) <= 3:  # only a closing mark or two follow
         return body[: at + len(phrase)]
-    last = body.rsplit("\n", 1)[-1]
-    if re.match(r"\s*(?:[*\-•#<]|\d+[.)])", last) or '"' in last[-1:]:  # a list, a heading, a quotation: a line apart
-        return f"{body}\n\n{phrase}"
-    return f"{body} {phrase}" if last.endswith((".", "!", "?", ":", "'", ")", "]")) else f"{body}. {phrase}"
+    return append_sentence(body, phrase)
 
 
 _END = ConstraintType(
@@ -87,10 +85,12 @@ _END = ConstraintType(
         "Nothing should follow the closing phrase, which is: {phrase}",
         'Always sign off with the exact sentence "{phrase}"',
         "Close the text with this phrase, letter for letter: {phrase}",
+        'Could you end with "{phrase}" and stop there?',
+        'When everything else is said, write "{phrase}" and nothing more.',
     ),
     heldout_phrasings=(
         "There is one fixed way to end this, and it is: {phrase}",
-        'When you are done, the reader\'s last impression should be "{phrase}" word for word.',
+        'When you are done, sign off with "{phrase}" word for word.',
         'Ending required: "{phrase}"',
         'How should it end? With "{phrase}" and not a character beyond that.',
     ),
@@ -150,11 +150,13 @@ _QUOTATION = ConstraintType(
         "Open the answer by a double quotation mark and close it by another one.",
         'Format: "your complete answer here", including the quotation marks.',
         "Surround everything with a pair of double quotes.",
+        "Could you put the full answer between double quotes?",
+        'Quotation marks (") at both ends of the answer, please.',
     ),
     heldout_phrasings=(
-        'Imagine you are being quoted in a newspaper, so the text you give opens and closes with a ".',
+        'Imagine that a newspaper quotes you: the text you give opens and closes with a ".',
         'No character may come before the opening " or after the closing " of your response.',
-        "Treat what you say as a citation: double quotes on both ends of it.",
+        "Treat what you say as a quotation, with double quotes on both ends.",
         "Could the full text be given between double quotation marks?",
     ),
     verify=_verify_quotation,

@@ -11,11 +11,12 @@ import re
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify import shaping
 from adhere.verify import unseen_phrasings as say
 from adhere.verify.constraint import ConstraintType, Example, Params, failed, judged_count, passed
-from adhere.verify.shaping import counted
+from adhere.verify.pieces import clauses, grouped, statements
+from adhere.verify.rewriting import variant
 from adhere.verify.text import sentences
+from adhere.verify.wording import counted, spelled
 
 _MOST_LINES = 60
 
@@ -35,6 +36,20 @@ _GREETINGS = (
     "That is a good question.",
     "Without further delay:",
     "As far as I know,",
+)
+_QUESTIONS = (
+    "Where should one begin?",
+    "What matters most here?",
+    "Have you ever thought about this?",
+    "How does one go about it?",
+    "What is there to say?",
+    "Shall we take a closer look?",
+    "Who has not wondered about this?",
+    "Is there a simple answer?",
+    "What comes to mind first?",
+    "Why not look at it step by step?",
+    "Would you have guessed it?",
+    "What would you say?",
 )
 
 
@@ -56,14 +71,7 @@ def _verify_question(params: Params, reply: str) -> Verdict:
 
 
 def _repair_question(params: Params, reply: str) -> str:
-    subject = shaping.topic(reply)
-    options = (
-        f"What can be said about {subject}?",
-        f"Have you ever thought about {subject}?",
-        f"What do we mean by {subject}?",
-        f"Where should one begin with {subject}?",
-    )
-    return f"{shaping.variant(reply, options)} {reply.strip()}"
+    return f"{variant(reply, _QUESTIONS)} {reply.strip()}"
 
 
 def _verify_greeting(params: Params, reply: str) -> Verdict:
@@ -134,8 +142,8 @@ def _verify_line_count(params: Params, reply: str) -> Verdict:
 
 def _repair_line_count(params: Params, reply: str) -> str | None:
     count = params["num_lines"]
-    for parts in (_lines(reply), shaping.pieces(reply), shaping.clauses(reply)):
-        groups = shaping.grouped(parts, count) if count <= _MOST_LINES else None
+    for parts in (_lines(reply), statements(reply), clauses(reply)):
+        groups = grouped(parts, count) if count <= _MOST_LINES else None
         if groups:
             return "\n".join(" ".join(group) for group in groups)
     return None
@@ -155,7 +163,7 @@ def _verify_steps(params: Params, reply: str) -> Verdict:
 
 def _repair_steps(params: Params, reply: str) -> str | None:
     count = params["num_steps"]
-    groups = shaping.grouped(shaping.pieces(reply), count) if count <= _MOST_LINES else None
+    groups = grouped(statements(reply), count) if count <= _MOST_LINES else None
     return "\n".join(f"{n}. {' '.join(group)}" for n, group in enumerate(groups, 1)) if groups else None
 
 
@@ -337,8 +345,8 @@ def _verify_digits(params: Params, reply: str) -> Verdict:
 
 def _repair_digits(params: Params, reply: str) -> str | None:
     plain = re.sub(r"^[^\S\n]*\d{1,3}[.)][^\S\n]+", "", reply, flags=re.MULTILINE)
-    spelled = re.sub(r"(?<![\d.,])\d{1,2}(?![\d.,]*\d)", lambda m: shaping.spelled(int(m.group())), plain)
-    return None if re.search(r"[0-9]", spelled) else spelled
+    written = re.sub(r"(?<![\d.,])\d{1,2}(?![\d.,]*\d)", lambda m: spelled(int(m.group())), plain)
+    return None if re.search(r"[0-9]", written) else written
 
 
 _LIPOGRAM = (

@@ -15,6 +15,10 @@ FIRST_WORD = (
     "Word number one must be {word}.",
     'Use "{word}" to open your answer.',
     "The text starts with {word}, whatever follows.",
+    "Could you open with the word {word}?",
+    'First word: "{word}".',
+    "The answer should be opened by the word {word}.",
+    'If you wonder how to start, start with "{word}".',
 )
 FIRST_WORD_HELDOUT = (
     'Before any other word, "{word}" has to appear.',
@@ -35,6 +39,10 @@ FIRST_QUESTION = (
     "Begin with a question and go on from there.",
     "The opening line should be a question, ending in ?",
     "First ask a question, then continue with the answer.",
+    "Could you start by asking something?",
+    "First sentence: a question.",
+    "The answer should be opened by a question.",
+    "If your first sentence is a statement, turn it into a question.",
 )
 FIRST_QUESTION_HELDOUT = (
     "Draw the reader in: sentence number one asks something.",
@@ -55,6 +63,10 @@ GREETING = (
     "The very first words have to be: {phrase}",
     'Lead with the exact phrase "{phrase}"',
     "Put this phrase at the start of your answer: {phrase}",
+    'Could you begin with "{phrase}"?',
+    'Opening: "{phrase}"',
+    'The answer should be opened by the words "{phrase}"',
+    'When you start writing, the words "{phrase}" come first.',
 )
 GREETING_HELDOUT = (
     'What comes first in your reply is fixed: "{phrase}"',
@@ -75,11 +87,15 @@ LINE_COUNT = (
     "Put it into {n} separate lines.",
     "Fill {spelled} lines, neither more nor fewer.",
     "Lay the text out as {n} lines.",
+    "Could you write {n} lines, not counting empty ones?",
+    "Lines of text: {n}, exactly.",
+    "The text should be broken into {n} lines, no more and no fewer.",
+    "If you write more or fewer than {spelled} lines, start again.",
 )
 LINE_COUNT_HELDOUT = (
     "Counting only lines with text on them, I should find {n}.",
-    "How many lines? {n} on the nose.",
-    "Press Enter so that {spelled} lines of text result.",
+    "How many lines? Exactly {n}.",
+    "Set line breaks so that {spelled} lines of text result.",
     "The length is fixed at {spelled} lines.",
 )
 NUMBERED_STEPS = (
@@ -95,6 +111,10 @@ NUMBERED_STEPS = (
     "Use numbers, not bullets, for a list of {spelled} things: 1. 2. and onwards.",
     "There should be {n} points, and each line starts with 1., 2., etc.",
     "Structure the answer as {spelled} numbered points (write 1. before the first).",
+    "Could you give me {n} numbered points (1., 2., ...), each on its own line?",
+    "Numbered items (1., 2., ...): {n}.",
+    "The points should be numbered from 1. to {n}., each on a line of its own.",
+    "If it can be told in points, tell it in {spelled}, and number them 1., 2. and so on.",
 )
 NUMBERED_STEPS_HELDOUT = (
     "Count upwards in front of each line: 1. opens the first, {n}. opens the last.",
@@ -115,9 +135,13 @@ SHORT_LINES = (
     "The limit for any line is {n} words.",
     "Do not put more than {spelled} words on a line.",
     "Write in lines that have a maximum of {n} words.",
+    "Could you keep all lines to {n} words or fewer?",
+    "Words per line: {n} at most.",
+    "Lines should be broken before they get longer than {n} words.",
+    "If a line has {spelled} words, the next word goes on a new line.",
 )
 SHORT_LINES_HELDOUT = (
-    "My screen is narrow; beyond {n} words, a line gets cut off.",
+    "My screen is narrow and shows at most {n} words in a line, so keep to that.",
     "Once a line counts {spelled} words, press Enter.",
     "Every line: {n} words, or else fewer.",
     "Could all lines stay within {n} words?",
@@ -135,9 +159,13 @@ QUESTION_MARKS = (
     "Add questions for the reader, {n} at the least.",
     "At minimum, {n} sentence{s} must end in a question mark.",
     "Let {spelled} or more of your sentences be questions.",
+    "Could you ask {n} or more questions along the way?",
+    "Questions in the text: {n} or more.",
+    "At least {spelled} question{s} should be asked in the text.",
+    "When you write this, ask the reader {n} or more questions.",
 )
 QUESTION_MARKS_HELDOUT = (
-    "Be curious: the sign ? is to occur {n} times or more often.",
+    "Be curious: the sign ? should occur {n} time{s} or more.",
     "How many things should you ask? {n}, if not more.",
     "Fewer than {n} question mark{s} would be too few.",
     "Engage the reader by asking something {spelled} time{s} or more.",
@@ -155,11 +183,15 @@ EXCLAMATION_MARKS = (
     "Exactly {spelled} exclamation mark{s} may appear.",
     "The number of exclamation marks has to be {n}.",
     "Add exclamation marks until there are {n}, then stop using them.",
+    "Could you use {n} exclamation mark{s}, no more and no fewer?",
+    "Exclamation marks: {n}.",
+    "Exclamation marks should be used {n} time{s}, exactly.",
+    "When you are done, the text should have {spelled} exclamation mark{s}.",
 )
 EXCLAMATION_MARKS_HELDOUT = (
-    "Show excitement by means of the sign !, used {n} time{s} overall.",
+    "Show excitement by writing ! exactly {n} time{s} overall.",
     "When I tally up each ! the sum is to be {n}.",
-    "Limit and target alike for exclamation marks: {n}.",
+    "Required number of exclamation marks, no more and no fewer: {n}.",
     "How often does ! occur? {n} time{s}.",
 )
 NUMBERS = (
@@ -175,6 +207,10 @@ NUMBERS = (
     "Give {n} or more exact figures, in digits.",
     "At least {spelled} number{s} must be there, as numerals.",
     "Work {n} or more numbers in digits into the text.",
+    "Could you give {n} or more numbers in digits?",
+    "Numbers in digits: {n} or more.",
+    "At least {spelled} number{s} should be given in digits.",
+    "When you write this, mention {n} or more numbers such as 8 or 75.",
 )
 NUMBERS_HELDOUT = (
     "Be precise: numerals such as 9 or 365 are to occur {n} times or more.",
@@ -195,12 +231,16 @@ AVOID_LETTER = (
     'Stay away from words that have a "{letter}" in them.',
     "Use any letters you like except {letter}.",
     "Choose your words so that the letter {letter} never appears.",
+    "Could you do without the letter {letter}?",
+    'Forbidden letter: "{letter}".',
+    "The letter {letter} should be left out altogether.",
+    "If a word has the letter {letter}, choose another word.",
 )
 AVOID_LETTER_HELDOUT = (
-    "My keyboard lacks the {letter} key, so write as if yours did too.",
-    "An alphabet minus {letter}: that is what you have for this.",
+    "Nowhere in your reply may the letter {letter} be found.",
+    "Every letter of the alphabet is welcome, {letter} alone is not.",
     'Searching your reply for "{letter}" has to give zero hits.',
-    "Could you manage it when {letter} is forbidden as a letter?",
+    "Could you find only words that are spelled without {letter}?",
 )
 NO_CONTRACTIONS = (
     "Do not use contractions; write do not, it is, we will in full.",
@@ -215,10 +255,14 @@ NO_CONTRACTIONS = (
     "Short forms such as they've or won't must not appear.",
     "Keep to a formal style, with every contraction spelled out.",
     "Leave out contractions altogether.",
+    "Could you write all verb forms in full, without contractions?",
+    "Contractions: none.",
+    "Contractions should be written out, as in we have for we've.",
+    "If you are about to write don't, write do not.",
 )
 NO_CONTRACTIONS_HELDOUT = (
     "Expand what people usually shorten: I am, they have, should not.",
-    "An apostrophe that stands for missing letters is a mistake here.",
+    "An apostrophe that stands for missing letters, as in don't, is a mistake here.",
     "Could you keep clear of shortened verbs such as she'd or aren't?",
     "Formal writing has no place for words like couldn't; follow that.",
 )
@@ -235,10 +279,14 @@ NO_DIGITS = (
     "Spell numbers out instead of using digits.",
     "The text must be free of digits.",
     "Use words for numbers throughout, never digits.",
+    "Could you write all numbers as words?",
+    "Digits: none.",
+    "Numbers should be spelled out, each and every one.",
+    "If you need a number, write it in letters.",
 )
 NO_DIGITS_HELDOUT = (
     'Anything numeric is to be read as words: "twelve" and not the figure.',
-    "The keys 0 to 9 are off limits.",
-    "How do you write a quantity? With letters alone.",
+    "Figures from 0 to 9 are off limits in your reply.",
+    "How do you write a quantity here? In words only.",
     "Could you do it using letters for all amounts and years?",
 )

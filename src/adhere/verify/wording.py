@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 RELATIONS = ("less than", "at least")
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
+_SPELLED = tuple(_NUMBERS.split())
+
+
+def spelled(number: int) -> str:
+    """A number up to twelve as a word, else in digits."""
+    return _SPELLED[number] if 0 <= number < len(_SPELLED) else str(number)
+
+
+def counted(number: int) -> dict[str, str]:
+    """What phrasings say of a count: `n` in digits, `spelled`, and a plural `s`."""
+    return {"n": str(number), "spelled": spelled(number), "s": "" if number == 1 else "s"}
 
 
 def bounds(relation: str, number: int, one: str, many: str) -> dict[str, str]:

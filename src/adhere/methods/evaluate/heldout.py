@@ -44,6 +44,7 @@ class Settings:
     seeds: int = 3
     temperature: float = 0.7
     top_p: float = 0.95
+    top_k: int = 40
     max_tokens: int = 320
 
 
@@ -61,7 +62,7 @@ def evaluate(
     values: dict[str, Any] = {"model": model.name, "slices": {}}
     lines = [f"Held-out benchmark, {model.name}: {settings.seeds} replies per prompt"]
     gradings: list[Graded] = []
-    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p)
+    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
     for name in SLICES:
         benchmark = heldout_benchmark(name, None if limit is None else min(limit, len(heldout_benchmark(name).records)))
         graded = grade(model, benchmark, range(1000 * seed, 1000 * seed + settings.seeds), sampling, progress)

@@ -71,17 +71,20 @@ class Settings:
 
     `count` composed prompts; `most_constraints` per prompt (paper: 3 to 5; ours 1 to 4, because a 135M
     model meets few at once); `samples` replies per prompt, odd ones drawn from the plain instruction;
-    `plain_share` of the prompts carry no constraint, so that ordinary answers are kept; `ask_again` rounds of
+    with `greedy_first` the first sample is the greedy one, so that loops, which greedy decoding falls into, become
+    rejected replies; `plain_share` of the prompts carry no constraint, so that ordinary answers are kept; `ask_again` rounds of
     asking with the failures named; `families` limits the constraint families.
     """
 
     count: int = 600
     most_constraints: int = 4
     samples: int = 2
+    greedy_first: bool = False
     plain_share: float = 0.1
     ask_again: int = 1
     temperature: float = 0.5
     top_p: float = 0.9
+    top_k: int = 40
     max_tokens: int = 320
     families: tuple[str, ...] = ()
 
@@ -160,7 +163,10 @@ def _ask(prompt: Record, sample: int, settings: Settings, seed: int) -> Ask:
     messages = prompt.prompt
     if sample % 2 and prompt.checks:
         messages = (*messages[:-1], user(str(prompt.notes["instruction"])))
-    return Ask(messages, _sampling(settings, seed), sample)
+    sampling = _sampling(settings, seed)
+    if settings.greedy_first and sample == 0:
+        sampling = msgspec.structs.replace(sampling, temperature=0.0)
+    return Ask(messages, sampling, sample)
 
 
 def _ask_again(prompt: Record, near: Candidate, settings: Settings, seed: int) -> Ask:
@@ -169,7 +175,7 @@ def _ask_again(prompt: Record, near: Candidate, settings: Settings, seed: int) -
 
 
 def _sampling(settings: Settings, seed: int) -> Sampling:
-    return Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=seed)
+    return Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k, seed=seed)
 
 
 def _answers(model: Generates, asks: Sequence[Ask], task: str, progress: Progress) -> list[Reply]:

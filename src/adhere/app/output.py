@@ -1,0 +1,95 @@
+"""Where results go: a file that appears whole or not at all, a device or pipe, or stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adhere.app.display import say
+from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, SettingsError, StoreError
+from adhere.core.record import Record
+from adhere.core.step import Dropped
+from adhere.data.read import RejectedRow
+from adhere.store.files import explained, write_atomically
+
+
+def check_file(path: Path | None) -> None:
+    """Refuse, before anything is paid for, an output file that could not be written; None is stdout."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise SettingsError(f"-o should name a file, {path} is a folder", f"For example: -o {path / 'rows.jsonl'}")
+    _check_writable(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse, before anything is paid for, an output folder that could not be made or written in."""
+    if path.exists() and not path.is_dir():
+        raise SettingsError(f"-o should name a folder, {path} is a file", "Choose another name with -o FOLDER.")
+    _check_writable(path)
+
+
+def _check_writable(folder: Path) -> None:
+    nearest = next((one for one in (folder, *folder.parents) if one.exists()), Path())
+    if not nearest.is_dir():
+        raise StoreError(f"cannot write below {nearest}: it is a file, not a folder", "Choose another place with -o.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"cannot write in {nearest}: no permission, or the disk is read-only", "Choose another place with -o."
+        )
+
+
+def write_lines(path: Path | None, lines: Sequence[bytes]) -> None:
+    """Write lines to a file, which appears whole or not at all; to a device or pipe; or to stdout (None)."""
+    if path is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(b"".join(lines))
+        sys.stdout.buffer.flush()
+    elif _is_special(path):  # renaming a finished file over a device or pipe would remove it
+        with explained(path), path.open("wb") as file:
+            file.writelines(lines)
+    else:
+        write_atomically(path, lines)
+
+
+def write_outcome(path: Path | None, kept: Sequence[Record], dropped: Sequence[Dropped], as_json: bool) -> int:
+    """Write the rows of a step, and beside a file those it dropped; 1 when no row was kept."""
+    beside = path.with_name(path.stem + ".dropped.jsonl") if path is not None and not _is_special(path) else None
+    if beside is not None:
+        write_lines(beside, encoded(dropped))
+    write_lines(path, encoded(kept))
+    say(f"{len(kept)} rows kept, {len(dropped)} dropped")
+    if as_json:
+        print_json({"kept": len(kept), "dropped": len(dropped), "output": None if path is None else str(path)})
+    if kept:
+        return EXIT_FINE
+    reasons = "".join(f"\n  {reason}" for reason in dict.fromkeys(row.reason[:160] for row in dropped[:3]))
+    hint = f"All reasons are in {beside}." if beside else "Run with -o FILE to have all reasons in FILE.dropped.jsonl."
+    raise DataError(f"no row was kept{'; the first reasons:' if reasons else ''}{reasons}", hint, EXIT_NOT_MET)
+
+
+def tell_rejected(source: Path, rejected: Sequence[RejectedRow]) -> None:
+    """Say on stderr which rows of a file were set aside, and why; the first five one by one."""
+    for row in rejected[:5]:
+        say(f"{source}:{row.line}: set aside: {row.reason}")
+    if len(rejected) > 5:
+        say(f"{source}: {len(rejected) - 5} further rows set aside")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on a line of stdout."""
+    print(msgspec.json.encode(value).decode())
+
+
+def encoded(rows: Iterable[Any]) -> list[bytes]:
+    """Each row as a JSON line."""
+    return [msgspec.json.encode(row) + b"\n" for row in rows]
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()

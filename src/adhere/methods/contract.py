@@ -1,0 +1,252 @@
+"""`check_method`: what every method promises, checked on its module with the scripted model.
+
+For authors of methods, ours and others': call it from a test with the module. It needs no accelerator, no network
+and no weights, and takes a second or two.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from adhere.core.method import ARROWS, Card
+from adhere.core.record import Check, Record, assistant, user
+from adhere.core.settings import fill
+from adhere.core.step import Dropped
+from adhere.models.scripted import HOSTILE, ScriptedModel
+
+# The parameters of each arrow's function, by name and in order; further ones must have defaults.
+SIGNATURES: dict[str, tuple[str, ...]] = {
+    "synth": ("records", "model", "settings", "seed", "progress"),
+    "select": ("records", "settings", "seed", "progress"),
+    "tune": ("model", "records", "place", "settings", "seed", "progress", "should_stop"),
+    "evaluate": ("model", "settings", "data", "seed", "limit", "progress"),
+}
+HEAVY = ("torch", "transformers", "openvino", "openvino_genai", "numpy", "pyarrow")
+SMALL = {"count": 6, "samples": 2}  # settings that keep a check short, where a method has them
+
+
+class ContractError(AssertionError):
+    """A promise that a method does not keep; the message names the method and says which."""
+
+
+def check_method(module: ModuleType) -> None:
+    """Check a method's module against the contract of its folder; raises `ContractError` at the first breach.
+
+    The card is literal and complete; `Settings` is a frozen dataclass whose docstring names every field and which
+    round-trips through plain values and through words of a command line; the arrow function has the folder's
+    signature; importing the module imports nothing heavy. For `synth` and `select` it is also run: two runs with
+    one seed agree, inputs stay as they were, outputs name their parents and `method@version` (a selected row is
+    an input, unchanged), empty input gives nothing, and hostile replies or rows do not crash it.
+    """
+    check_card(module)
+    check_settings_class(module)
+    check_signature(module)
+    check_light_import(module)
+    check_behaviour(module)
+
+
+def arrow_of(module: ModuleType) -> str:
+    """The folder of a method, which is the name of its function."""
+    arrow = module.__name__.split(".")[-2]
+    _require(arrow in ARROWS, module, f"lies in {arrow!r}, which is no arrow")
+    return arrow
+
+
+def name_of(module: ModuleType) -> str:
+    """The method's name on the command line."""
+    return module.__name__.rsplit(".", 1)[-1].replace("_", "-")
+
+
+def check_card(module: ModuleType) -> None:
+    """The card is written in literals, says what the method does in a sentence, and names what it needs."""
+    card = module.CARD
+    _require(isinstance(card, Card), module, "CARD is not a Card")
+    calls = [
+        node.value
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.Assign) and [getattr(one, "id", "") for one in node.targets] == ["CARD"]
+    ]
+    _require(len(calls) == 1 and isinstance(calls[0], ast.Call), module, "CARD is not assigned once, as Card(...)")
+    call = calls[0]
+    assert isinstance(call, ast.Call)
+    try:
+        written = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+    except ValueError:
+        raise ContractError(f"{name_of(module)}: CARD holds something that is no literal") from None
+    _require(msgspec.convert(written, Card) == card, module, "CARD as written is not CARD as imported")
+    _require(10 <= len(card.summary) <= 100 and card.summary.endswith("."), module, "summary is no short sentence")
+    _require(bool(re.fullmatch(r"\d+", card.version)), module, f"version {card.version!r} is no whole number")
+    _require(not card.paper or bool(re.match(r"arXiv:\d{4}\.\d{4,5}$|https://", card.paper)), module, "paper is no id")
+    _require(bool(module.__doc__ and "\n" in module.__doc__), module, "the docstring does not tell the idea")
+    needs = set(card.needs) - {"Generates", "Scores", "Steps", "Trains", "Embeds"}
+    _require(not needs, module, f"needs {sorted(needs)}, which are no capabilities")
+
+
+def check_settings_class(module: ModuleType) -> None:
+    """`Settings` is a frozen dataclass with defaults, documented, and equal after a trip through plain values."""
+    kind = module.Settings
+    _require(dataclasses.is_dataclass(kind), module, "Settings is no dataclass")
+    _require(kind.__dataclass_params__.frozen, module, "Settings is not frozen")
+    settings = kind()
+    for field in dataclasses.fields(kind):
+        said = re.search(rf"(?<!\w){re.escape(field.name)}(?!\w)", kind.__doc__ or "")
+        _require(said is not None, module, f"the docstring of Settings does not name {field.name!r}")
+    values = msgspec.to_builtins(settings)
+    _require(fill(kind, values, "a recipe") == settings, module, "Settings do not round-trip through a recipe")
+    words = {key: ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for key, v in values.items()}
+    _require(fill(kind, words, "words") == settings, module, "Settings do not round-trip through key=value")
+
+
+def check_signature(module: ModuleType) -> None:
+    """The arrow function takes what its folder says, in that order; anything more has a default."""
+    arrow = arrow_of(module)
+    function = getattr(module, arrow, None)
+    _require(callable(function), module, f"has no function {arrow}")
+    assert callable(function)
+    _require(bool(inspect.getdoc(function)), module, f"{arrow} has no docstring")
+    expected = SIGNATURES.get(arrow)
+    if expected is None:
+        return
+    parameters = inspect.signature(function).parameters
+    found = tuple(parameters)
+    _require(found[: len(expected)] == expected, module, f"{arrow} takes {found}, expected {expected}")
+    for name in (*found[len(expected) :], *(one for one in expected if one in ("seed", "progress", "limit", "data"))):
+        _require(parameters[name].default is not inspect.Parameter.empty, module, f"{name} has no default")
+
+
+def check_light_import(module: ModuleType) -> None:
+    """Importing the method, in a fresh interpreter, imports none of `HEAVY`."""
+    code = f"import sys, {module.__name__}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    _require(done.returncode == 0, module, f"cannot be imported alone: {done.stderr[-500:]}")
+    _require(not done.stdout.strip(), module, f"importing it imports {done.stdout.strip()}")
+
+
+def check_behaviour(module: ModuleType) -> None:
+    """Run a `synth` or `select` method on small samples; nothing is run for the other arrows."""
+    run = {"synth": _check_synth, "select": _check_select}.get(arrow_of(module))
+    if run is None:
+        return
+    try:
+        run(module)
+    except ContractError:
+        raise
+    except Exception as error:
+        raise ContractError(f"{name_of(module)} raised {type(error).__name__}: {error}") from error
+
+
+def sample_records(count: int = 6) -> list[Record]:
+    """Plain instructions, none with a check or a reply."""
+    subjects = ("tea", "rivers", "old maps", "a bicycle", "the moon", "bread", "a letter", "chess")
+    return [
+        Record((user(f"Explain {subjects[n % len(subjects)]} to a friend, part {n + 1}."),), notes={"n": n})
+        for n in range(count)
+    ]
+
+
+def sample_replies() -> list[Record]:
+    """Rows with replies: sound, failing, twice the same, without a reply, and with a check that nobody knows."""
+    comma = Check("punctuation:no_comma", {}, "Use no commas.")
+    plain, second, *_ = sample_records()
+    asked = [msgspec.structs.replace(one, checks=(comma,)) for one in sample_records()]
+    sound = asked[2].with_reply("Maps show where rivers run and where roads used to be.")
+    return [
+        plain.with_reply("Tea is made from leaves in hot water."),
+        second,
+        sound,
+        sound,
+        asked[3].with_reply("It has two wheels, a chain, and a bell."),
+        msgspec.structs.replace(asked[4], checks=(Check("nobody:knows_this", {"n": 3}),)).with_reply("It is far."),
+    ]
+
+
+def hostile_records() -> list[Record]:
+    """Rows whose replies are what the worst of models would say."""
+    rows = []
+    for number, reply in enumerate(HOSTILE[name] for name in sorted(HOSTILE)):
+        said = ScriptedModel(reply)._reply(_ask(number))
+        rows.append(Record((user(f"Say something about {number}."), assistant(said.text))))
+    return rows
+
+
+def _ask(number: int) -> Any:
+    from adhere.core.model import Ask
+
+    return Ask((user(f"Say something about {number}."),))
+
+
+def _check_synth(module: ModuleType) -> None:
+    settings = _small(module.Settings)
+    records = sample_records()
+    run = functools.partial(module.synth, records, ScriptedModel(), settings, 3)
+    first, second = (_unchanged(module, records, run) for _ in "12")
+    _require(bool(first), module, "made nothing of the sample records")
+    _require(_bytes(first) == _bytes(second), module, "two runs with one seed differ")
+    made_by = f"{name_of(module)}@{module.CARD.version}"
+    given = {record.id for record in records}
+    for row in _rows(first):
+        _require(row.made_by == made_by, module, f"an output is made_by {row.made_by!r}, expected {made_by!r}")
+        _require(bool(row.parents) and set(row.parents) <= given, module, "an output does not name its parents")
+    _require(list(module.synth([], ScriptedModel(), settings, 3)) == [], module, "made something of nothing")
+    for name, script in HOSTILE.items():
+        outcomes = list(module.synth(records, ScriptedModel(script, name=f"scripted:{name}"), settings, 3))
+        _check_outcomes(module, outcomes)
+
+
+def _check_select(module: ModuleType) -> None:
+    settings = module.Settings()
+    for records in (sample_replies(), hostile_records()):
+        given = {record.id: record for record in records}
+        run = functools.partial(module.select, records, settings, 3)
+        first, second = (_unchanged(module, records, run) for _ in "12")
+        _require(_bytes(first) == _bytes(second), module, "two runs with one seed differ")
+        _check_outcomes(module, first)
+        for row in _rows(first):
+            _require(given.get(row.id) == row, module, "a selected row is not one of the inputs, unchanged")
+        _require(
+            len(first) == len(records), module, f"{len(records)} rows went in, {len(first)} came out or were dropped"
+        )
+    _require(list(module.select([], settings, 3)) == [], module, "selected something of nothing")
+
+
+def _check_outcomes(module: ModuleType, outcomes: Sequence[Any]) -> None:
+    for one in outcomes:
+        _require(isinstance(one, Record | Dropped), module, f"yielded a {type(one).__name__}")
+        _require(not isinstance(one, Dropped) or bool(one.reason), module, "dropped a row without a reason")
+        msgspec.json.encode(one)
+
+
+def _unchanged(module: ModuleType, records: Sequence[Record], run: Callable[[], Iterable[Any]]) -> list[Any]:
+    before = _bytes(records)
+    found = list(run())
+    _require(_bytes(records) == before, module, "changed its inputs")
+    return found
+
+
+def _rows(outcomes: Iterable[Any]) -> list[Record]:
+    return [one if isinstance(one, Record) else one.record for one in outcomes]
+
+
+def _bytes(values: Sequence[Any]) -> bytes:
+    return msgspec.json.encode(list(values), order="deterministic")
+
+
+def _small(kind: type[Any]) -> Any:
+    names = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in SMALL.items() if name in names})
+
+
+def _require(holds: bool, module: ModuleType, what: str) -> None:
+    if not holds:
+        raise ContractError(f"{name_of(module)}: {what}")

@@ -1,0 +1,339 @@
+"""The command line as a new user meets it, with the scripted model: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from adhere.app.cli import app, main
+from adhere.methods.catalogue import entries
+
+SMALL = ["evaluate.seen=3", "evaluate.unseen=3", "evaluate.plain=3", "evaluate.seeds=1", "synth.max_tokens=120"]
+IFEVAL = [
+    {
+        "key": 1,
+        "prompt": "Describe a harbour at night. Use no commas.",
+        "instruction_id_list": ["punctuation:no_comma"],
+        "kwargs": [{}],
+    },
+    {
+        "key": 2,
+        "prompt": "Tell me about bread in at least 20 words, all in lower case letters.",
+        "instruction_id_list": ["length_constraints:number_words", "change_case:english_lowercase"],
+        "kwargs": [{"relation": "at least", "num_words": 20}, {}],
+    },
+]
+
+
+class Ran:
+    """What a command line did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out.splitlines()[-1])
+
+
+Adhere = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def adhere(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Adhere:
+    """Runs a command line in this process, in an empty folder."""
+    monkeypatch.setenv("ADHERE_CACHE", str(cache))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Ran:
+        capfd.readouterr()
+        code: Any = 0
+        try:
+            main(list(words))
+        except SystemExit as end:
+            code = end.code
+        said = capfd.readouterr()
+        return Ran(int(code or 0), said.out, said.err)
+
+    return run
+
+
+def lines_of(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- looking around -------------------------------------------------------------------------------------------
+
+
+def test_help_is_data_and_names_every_verb(adhere: Adhere) -> None:
+    ran = adhere("--help")
+    assert (ran.code, ran.err) == (0, "")
+    for verb in app.commands:
+        assert f"  {verb} " in ran.out
+
+
+def test_without_a_verb_the_help_is_talk_and_the_exit_status_is_usage(adhere: Adhere) -> None:
+    ran = adhere()
+    assert (ran.code, ran.out) == (2, "")
+    assert "Usage: adhere" in ran.err
+    assert "error:" not in ran.err
+
+
+@pytest.mark.parametrize("verb", sorted(app.commands))
+def test_every_verb_explains_itself_and_its_options(adhere: Adhere, verb: str) -> None:
+    ran = adhere(verb, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    undocumented = [
+        option.name for option in app.commands[verb].params if isinstance(option, click.Option) and not option.help
+    ]
+    assert not undocumented
+
+
+def test_shared_options_mean_the_same_everywhere() -> None:
+    """One spelling, one kind of value, one default, on each verb where the option makes sense."""
+    expected = {
+        "--json": set(app.commands),
+        "--model": {"improve", "evaluate", "synth", "tune"},
+        "--seed": {"improve", "evaluate", "synth", "select", "tune"},
+        "--limit": {"improve", "evaluate", "synth", "select", "tune", "verify"},
+    }
+    for flag, verbs in expected.items():
+        options = {
+            verb: option for verb, command in app.commands.items() for option in command.params if flag in option.opts
+        }
+        assert set(options) == verbs
+        assert len({(option.type.name, option.nargs, option.multiple) for option in options.values()}) == 1
+
+
+def test_list_and_show(adhere: Adhere) -> None:
+    listed = adhere("list")
+    assert (listed.code, listed.err) == (0, "")
+    assert [line.split()[1] for line in listed.out.splitlines()] == [one.name for one in entries()]
+    assert {row["name"] for row in adhere("list", "--json").json} == {one.name for one in entries()}
+    assert {row["arrow"] for row in adhere("list", "--arrow", "tune", "--json").json} == {"tune"}
+    shown = adhere("show", "complex_to_simple")
+    assert (shown.code, shown.err) == (0, "")
+    assert "count = " in shown.out
+    assert "The idea in five lines" in shown.out
+    told = adhere("show", "sft", "--json").json
+    assert told["arrow"] == "tune"
+    assert told["settings"]["rank"] == 16
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["improve", "--help"]])
+def test_looking_around_imports_nothing_heavy(words: list[str]) -> None:
+    code = f"""
+import sys
+from adhere.app.cli import main
+try:
+    main({words!r})
+except SystemExit as end:
+    assert not end.code
+heavy = ("torch", "transformers", "openvino", "numpy", "pyarrow", "httpx2", "langdetect", "adhere.verify.catalogue")
+light = heavy + (("rich", "msgspec", "jinja2") if "--help" in {words!r} else ())
+print(*[name for name in light if name in sys.modules], file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stderr.split() == []
+    assert ran.stdout
+
+
+# --- the parts of the pipeline --------------------------------------------------------------------------------
+
+
+def test_synth_verify_select(adhere: Adhere, tmp_path: Path) -> None:
+    made = adhere("synth", "complex-to-simple", "--model", "scripted", "--limit", "5", "-o", "rows.jsonl", "count=12")
+    assert (made.code, made.out) == (0, "")
+    kept, dropped = lines_of(Path("rows.jsonl").read_text()), lines_of(Path("rows.dropped.jsonl").read_text())
+    assert len(kept) + len(dropped) == 12
+    assert f"{len(kept)} rows kept, {len(dropped)} dropped" in made.err
+    assert all(row["reason"] for row in dropped)
+
+    verified = adhere("verify", "rows.jsonl")
+    assert verified.code == 0
+    verdicts = lines_of(verified.out)
+    assert len(verdicts) == len(kept)
+    assert all(one["passed"] in (True, None) for one in verdicts)
+    counted = adhere("verify", "rows.jsonl", "-o", "verdicts.jsonl", "--json").json
+    assert counted == {
+        "passed": sum(one["passed"] is True for one in verdicts),
+        "failed": 0,
+        "not_judged": sum(one["passed"] is None for one in verdicts),
+    }
+    assert lines_of(Path("verdicts.jsonl").read_text()) == verdicts
+
+    chosen = adhere("select", "verified-novel", "rows.jsonl", "limit=3")
+    assert chosen.code == 0
+    assert [row in kept for row in lines_of(chosen.out)] == 3 * [True]
+
+
+def test_synth_without_output_is_rows_on_stdout_and_one_seed_gives_the_same(adhere: Adhere) -> None:
+    words = ("synth", "complex-to-simple", "count=4", "--model", "scripted", "--seed", "5")
+    first, second = adhere(*words), adhere(*words)
+    assert first.out == second.out
+    assert all(row["messages"] for row in lines_of(first.out))
+    assert adhere(*words[:-1], "6").out != first.out
+    told = adhere(*words, "--json")
+    assert told.json.keys() == {"kept", "dropped", "output"}
+    assert told.out.splitlines()[:-1] == first.out.splitlines()
+
+
+def test_verify_says_by_its_exit_status_that_a_check_failed(adhere: Adhere) -> None:
+    row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "a, b"}]}
+    Path("bad.jsonl").write_text(json.dumps(row | {"checks": [{"kind": "punctuation:no_comma"}]}) + "\n")
+    ran = adhere("verify", "bad.jsonl")
+    assert ran.code == 1
+    assert "0 passed, 1 failed, 0 not judged" in ran.err
+    assert lines_of(ran.out)[0]["passed"] is False
+
+
+@pytest.mark.slow
+def test_tune_leaves_a_model_that_can_be_evaluated(adhere: Adhere) -> None:
+    pytest.importorskip("torch", reason="needs the extra [local]")
+    adhere("synth", "complex-to-simple", "--model", "scripted", "-o", "rows.jsonl", "count=8", "max_tokens=60")
+    words = ("tune", "sft", "rows.jsonl", "--model", "scripted", "-o", "tuned", "epochs=1", "rank=4")
+    ran = adhere(*words)
+    assert (ran.code, ran.out) == (0, "tuned\n")
+    assert "labelled of" in ran.err
+    for name in ("adapter", "merged", "model.gguf"):
+        assert Path("tuned", name).exists()
+    again = adhere(*words, "--json")
+    assert again.json["folder"] == "tuned"
+    assert "already tuned so" in again.err
+    other = adhere(*words, "--seed", "2")
+    assert other.code == 2
+    assert "from other data or settings" in other.err
+
+
+def test_evaluate_heldout(adhere: Adhere) -> None:
+    words = ("evaluate", "heldout", "--model", "scripted", "--limit", "3", "seeds=2", "-o", "replies.jsonl")
+    ran = adhere(*words)
+    assert ran.code == 0
+    assert "floor" in ran.out
+    assert len(lines_of(Path("replies.jsonl").read_text())) == 3 * 3 * 2
+    told = adhere(*words, "--json").json
+    assert set(told["slices"]) == {"seen", "unseen", "plain"}
+
+
+def test_evaluate_ifeval_gives_the_documented_object(adhere: Adhere) -> None:
+    Path("ifeval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in IFEVAL))
+    ran = adhere("evaluate", "ifeval", "--data", "ifeval.jsonl", "--model", "scripted", "--json")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1
+    told = ran.json
+    levels = ("prompt_strict", "instruction_strict", "prompt_loose", "instruction_loose")
+    assert set(levels) | {"intervals", "floor", "not_judged"} <= told.keys()
+    for level in levels:
+        low, high = told["intervals"][level]
+        assert 0 <= low <= told[level] <= high <= 1
+    assert told["not_judged"] == 0
+    assert 0 <= told["floor"]["mean_strict"] <= 1
+    words = adhere("evaluate", "ifeval", "--data", "ifeval.jsonl", "--model", "scripted", "--limit", "1").out
+    assert "1 prompts" in words
+    assert "floor" in words
+
+
+# --- the main job ---------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(adhere: Adhere, tmp_path: Path) -> None:
+    ran = adhere("improve", "--dry-run", "--budget", "20m", "--rounds", "2")
+    assert ran.code == 0
+    for word in ("synthesise", "tune", "evaluate", "in all", "min", "rounds 2", "Budget: 20m"):
+        assert word in ran.out
+    told = adhere("improve", "--dry-run", "--json", "--model", "scripted", "--limit", "10").json
+    assert told["minutes"] > 0
+    assert [one["stage"] for one in told["stages"]] == ["synthesise", "tune", "evaluate"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_limit_lowers_and_never_raises(adhere: Adhere) -> None:
+    def asked(*words: str) -> int:
+        return int(adhere("improve", "--dry-run", "--json", "--model", "scripted", *words).json["stages"][0]["units"])
+
+    assert asked("--limit", "10") < asked("--limit", "100") < asked()
+    assert asked("--limit", "100", "synth.count=10") == asked("synth.count=10")
+
+
+def test_a_recipe_is_overlaid_by_words_and_by_options(adhere: Adhere) -> None:
+    Path("r.toml").write_text("seed = 3\nrounds = 2\n[synth]\ncount = 40\n")
+
+    def plan(*words: str) -> Any:
+        return adhere("improve", "--recipe", "r.toml", "--dry-run", "--json", "--model", "scripted", *words).json
+
+    assert (plan()["seed"], plan()["rounds"]) == (3, 2)
+    assert (plan("--seed", "0")["seed"], plan("--rounds", "1")["rounds"]) == (0, 1)
+    assert plan("synth.count=20")["stages"][0]["units"] < plan()["stages"][0]["units"]
+
+
+@pytest.mark.slow
+def test_improve_runs_resume_report(adhere: Adhere, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra [local]")
+    seeds = [{"instruction": f"Explain the word {word}."} for word in ("tide", "loom", "flour", "ledger", "orbit")]
+    Path("mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in seeds) + "not json\n")
+    ran = adhere("improve", "--model", "scripted", "--limit", "10", "--seeds", "mine.jsonl", "--json", *SMALL)
+    assert ran.code == 0, ran.err
+    assert "mine.jsonl:6: set aside" in ran.err
+    assert len(ran.out.splitlines()) == 1
+    told = ran.json
+    assert told.keys() == {"kept", "minutes", "floor", "slices", "run"}
+    assert isinstance(told["kept"], bool)
+    assert set(told["slices"]) == {"seen", "unseen", "plain"}
+    for one in told["slices"].values():
+        assert one.keys() == {"base", "tuned", "difference", "interval", "n", "seeds"}
+    folder = Path(told["run"])
+    page = (folder / "report.html").read_text()
+    assert len([line for line in ran.err.splitlines() if "%  " in line]) < 15, "progress is not chatty"
+
+    listed = adhere("runs", "--json").json
+    assert [(row["folder"], row["state"]) for row in listed] == [(told["run"], "finished")]
+    assert told["run"] in adhere("runs").out
+    (folder / "report.html").unlink()
+    assert adhere("report").out == f"{folder / 'report.html'}\n"
+    assert (folder / "report.html").read_text() == page
+    assert adhere("report", str(folder), "--json").json == {"report": str(folder / "report.html")}
+    again = adhere("resume", str(folder))
+    assert again.code == 3
+    assert "finished" in again.err
+
+
+def test_a_reader_that_goes_away_is_no_error(cache: Path) -> None:
+    code = "import sys; from adhere.app.cli import main; main(['list'])"
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writer)
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+
+
+def test_an_interrupt_says_what_is_kept(adhere: Adhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    from adhere.app import commands
+
+    def interrupted(*args: Any, **options: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "improve_command", interrupted)
+    monkeypatch.setattr(commands, "synth_command", interrupted)
+    ran = adhere("improve")
+    assert ran.code == 130
+    assert "adhere resume" in ran.err
+    ran = adhere("synth", "complex-to-simple")
+    assert ran.code == 130
+    assert "resume" not in ran.err
