@@ -27,9 +27,9 @@ OPTIONS = ("rounds", "seed", "budget")
 class Evaluation:
     """The held-out evaluation: prompts of each slice, sampling seeds per prompt, and how to sample."""
 
-    seen: int = 100
-    unseen: int = 60
-    plain: int = 50
+    seen: int = 80
+    unseen: int = 50
+    plain: int = 40
     seeds: int = 3
     temperature: float = 0.7
     top_p: float = 0.95

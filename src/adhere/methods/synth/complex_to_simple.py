@@ -76,7 +76,7 @@ class Settings:
     asking with the failures named; `families` limits the constraint families.
     """
 
-    count: int = 600
+    count: int = 450
     most_constraints: int = 4
     samples: int = 2
     greedy_first: bool = False

@@ -44,7 +44,6 @@ CARD = Card(
 class Settings:
     """Numbers of the training run; tokens where not said otherwise.
 
-    `learning_rate` 1e-3 and two epochs were the best of a small trial on the embedded model (LOG.md);
     `warmup_share` is a share of all steps, `decay` cosine, linear or constant.
     """
 
@@ -53,7 +52,7 @@ class Settings:
     rank: int = 16
     alpha: float = 32.0
     max_length: int = 768
-    tokens_per_step: int = 2048
+    tokens_per_step: int = 1024
     warmup_share: float = 0.05
     decay: str = "cosine"
     weight_decay: float = 0.0
