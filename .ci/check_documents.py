@@ -1,4 +1,4 @@
-"""Documents keep their promises: links resolve, named commands exist, no path of one machine stands in a tracked file."""
+"""Documents keep their promises: links resolve, named commands exist, no path of one machine is tracked."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ class Ran:
 
 
 Adhere = Callable[..., Ran]
+Outside = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +50,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def outside(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def outside(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Outside:
     """Runs a command line in a process of its own, for limits, pipes and permissions."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str, preexec: Callable[[], None] | None = None, stdout: int | None = None, **more: str):  # type: ignore[no-untyped-def]
+    def run(
+        *words: str, preexec: Callable[[], None] | None = None, stdout: int | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "ADHERE_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **more}
         return subprocess.run(
             [*COMMAND, *words],
@@ -106,11 +107,19 @@ def refused(ran: Ran, code: int, *parts: str) -> None:
 
 def rows(path: str, count: int = 6) -> str:
     """A file of sound records with replies."""
-    words = ("tide", "loom", "flour", "ledger", "orbit", "kettle", "hedge", "violin")
+    replies = (
+        "Tides rise because the moon pulls.",
+        "A loom holds threads tight.",
+        "Millers grind wheat into flour.",
+        "Ledgers keep old accounts.",
+        "Planets go round on orbits.",
+        "Kettles boil water quickly.",
+        "Birds nest inside hedges.",
+        "Violins have four strings.",
+    )
     with Path(path).open("w") as file:
-        for word in words[:count]:
-            record = {"instruction": f"Explain {word}.", "output": f"The {word} is explained in a few plain words."}
-            file.write(json.dumps(record) + "\n")
+        for number, reply in enumerate(replies[:count]):
+            file.write(json.dumps({"instruction": f"Say something, {number}.", "output": reply}) + "\n")
     return path
 
 
@@ -148,7 +157,7 @@ NAMES = [
     (["improve", "select.novelty=7"], USAGE, ["novelty", "from 0 to 1, found 7"]),
     (["improve", "tune.epochs=0"], USAGE, ["epochs"]),
     (["improve", "tune.decay=sudden"], USAGE, ["decay='sudden'"]),
-    (["improve", "evaluate.seeds=0"], USAGE, ["seeds", "at least 1, found 0"]),
+    (["improve", "evaluate.seeds=0"], USAGE, ["seeds", "from 1 to 1000, found 0"]),
     (["improve", "evaluate.seen=100000"], USAGE, ["100000"]),
     (["improve", "--budget", "15"], USAGE, ["'15' has no unit", "15m"]),
     (["improve", "--budget", "soon"], USAGE, ["found 'soon'", "15m"]),
@@ -160,7 +169,7 @@ NAMES = [
     (["improve", "--model", "http://localhost:1/v1"], ENVIRONMENT, ["which model", "#MODEL"]),
     (["improve", "--model", "http://localhost:1/v1#x"], ENVIRONMENT, ["can be tuned", "adhere synth"]),
     (["evaluate", "ifevall", "--model", "scripted"], USAGE, ["no evaluate method called 'ifevall'", "'ifeval'"]),
-    (["evaluate", "heldout", "seeds=0", "--model", "scripted"], USAGE, ["seeds", "at least 1"]),
+    (["evaluate", "heldout", "seeds=0", "--model", "scripted"], USAGE, ["seeds", "from 1 to 1000"]),
     (["evaluate", "heldout", "--data", "x", "--model", "scripted"], USAGE, ["no file at x"]),
     (["evaluate", "ifeval", "--data", "x.jsonl", "--model", "scripted"], USAGE, ["no file at x.jsonl", "--data"]),
     (["synth", "complex-to-simple", "absent.jsonl", "--model", "scripted"], USAGE, ["no file at absent.jsonl"]),
@@ -177,7 +186,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "parts"), NAMES, ids=lambda value: " ".join(map(str, value))[:50])
+@pytest.mark.parametrize(("words", "code", "parts"), NAMES, ids=[" ".join(words)[:50] for words, _, _ in NAMES])
 def test_what_is_not_there_or_makes_no_sense(
     adhere: Adhere, tmp_path: Path, words: list[str], code: int, parts: list[str]
 ) -> None:
@@ -306,7 +315,7 @@ def test_hostile_replies_do_not_reach_the_terminal_or_stop_a_command(adhere: Adh
     assert "were not answered: the engine gave up" in ran.err
     for text in (ran.out, ran.err):
         assert not any(ord(char) < 32 and char not in "\n\t" for char in text)
-    assert len(Path("r.jsonl").read_text().splitlines()) == 36
+    assert len(Path("r.jsonl").read_bytes().splitlines()) == 36
 
 
 def test_improve_with_nothing_to_tune_on_says_why(adhere: Adhere) -> None:
@@ -355,15 +364,16 @@ def test_a_run_that_cannot_be_gone_on_with(adhere: Adhere) -> None:
     (Path("torn") / "x").mkdir(parents=True)
     Path("torn/x/run.json").write_text('{"plan": {"verb"')
     refused(adhere("resume", "torn/x"), ENVIRONMENT, "run.json is not JSON")
+    inputs = plan["inputs"]
     changed = plan | {"settings": plan["settings"] | {"synth": {"weird": 1}}}
     cases = {
         "other-verb": ({"plan": plan | {"verb": "brew"}}, "not a whole run of adhere improve"),
         "no-inputs": ({"plan": plan | {"inputs": {}}}, "not a whole run of adhere improve"),
         "wrong-type": ({"plan": {"verb": 1}}, "cannot be read"),
         "unknown-setting": ({"plan": changed}, "unknown setting 'weird'"),
-        "other-model": ({"plan": plan | {"inputs": plan["inputs"] | {"model": "0"}}}, "is not the one that this run"),
+        "other-model": ({"plan": plan | {"inputs": inputs | {"model": "0"}}}, "is not the one that this run"),
         "lost-model": (
-            {"plan": plan | {"inputs": plan["inputs"] | {"model_name": "gone"}}},
+            {"plan": plan | {"inputs": inputs | {"model_name": "gone"}}},
             "no model is called 'gone'",
         ),
     }
@@ -397,7 +407,7 @@ def as_ran(done: subprocess.CompletedProcess[str]) -> Ran:
 
 
 @pytest.mark.parametrize("words", [["list"], ["verify", "rows.jsonl"], ["show", "sft", "--json"]])
-def test_a_full_disk_behind_stdout(outside, words: list[str]) -> None:  # type: ignore[no-untyped-def]
+def test_a_full_disk_behind_stdout(outside: Outside, words: list[str]) -> None:
     rows("rows.jsonl")
     full = only_full()
     done = as_ran(outside(*words, stdout=full))
@@ -405,7 +415,7 @@ def test_a_full_disk_behind_stdout(outside, words: list[str]) -> None:  # type: 
     refused(done, ENVIRONMENT, "No space left", "standard output")
 
 
-def test_a_device_as_output_is_written_to_and_never_replaced(outside, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_device_as_output_is_written_to_and_never_replaced(outside: Outside, tmp_path: Path) -> None:
     """Through a pipe with a name: a device of the system must not be what a failing test would replace."""
     rows("rows.jsonl")
     os.mkfifo(tmp_path / "pipe")
@@ -427,7 +437,7 @@ def limited_to(size: int) -> Callable[[], None]:
     return limit
 
 
-def test_a_disk_that_fills_while_rows_are_written_leaves_the_old_file(outside, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_disk_that_fills_while_rows_are_written_leaves_the_old_file(outside: Outside, tmp_path: Path) -> None:
     rows("rows.jsonl", 8)
     Path("out.jsonl").write_text("as it was\n")
     done = as_ran(outside("verify", "rows.jsonl", "-o", "out.jsonl", preexec=limited_to(300)))
@@ -437,23 +447,21 @@ def test_a_disk_that_fills_while_rows_are_written_leaves_the_old_file(outside, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [2_000, 30_000, 250_000], ids=["seeds", "journal", "weights"])
-def test_a_disk_that_fills_during_a_run_and_then_has_room_again(outside, tmp_path: Path, size: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_disk_that_fills_during_a_run_and_then_has_room_again(outside: Outside, tmp_path: Path) -> None:
+    """Once while replies are journaled, once while weights are written; then the run goes on as if nothing had been."""
     pytest.importorskip("torch", reason="needs the extra [local]")
     Path("seeds.txt").write_text("".join(f"Explain how {word} is made.\n" for word in ("tea", "rope", "glass", "ink")))
     words = ("improve", "--model", "scripted", "--limit", "12", "--seeds", "seeds.txt", "tune.epochs=1", *SMALL)
     whole = outside(*words, "-o", "whole", "--json")
     assert whole.returncode == 0, whole.stderr
-    done = as_ran(outside(*words, preexec=limited_to(size)))
-    refused(done, done.code, "")
-    assert done.code in (USAGE, ENVIRONMENT)
-    assert not [path for path in tmp_path.rglob("*.part") if path.is_file()]
+    done = as_ran(outside(*words, preexec=limited_to(8_000)))
+    refused(done, ENVIRONMENT, "journal.jsonl")
     [folder] = Path("runs").iterdir()
+    done = as_ran(outside("resume", preexec=limited_to(250_000)))
+    refused(done, ENVIRONMENT, "write")
     assert not (folder / "summary.json").exists()
+    assert not [path for path in tmp_path.rglob("*.part") if path.is_file()]
     again = outside("resume", "--json")
-    if size == 2_000 and not (folder / "out" / "seeds.jsonl").exists():
-        refused(as_ran(again), ENVIRONMENT, "Delete the folder")
-        return
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["slices"] == json.loads(whole.stdout)["slices"]
 
@@ -463,7 +471,7 @@ def without_override() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(24, 1, 0, 0, 0)
 
 
-def test_an_output_folder_that_is_not_ours_to_write(outside, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_output_folder_that_is_not_ours_to_write(outside: Outside, tmp_path: Path) -> None:
     rows("rows.jsonl")
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
@@ -479,13 +487,12 @@ def test_an_output_folder_that_is_not_ours_to_write(outside, tmp_path: Path) -> 
     assert list(closed.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_said_when_it_is_needed(outside, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_cache_that_cannot_be_written_is_said_when_it_is_needed(outside: Outside, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = outside(
-        "synth", "complex-to-simple", "count=2", "--model", "scripted", ADHERE_CACHE=str(tmp_path / "file/c")
-    )
+    nowhere = str(tmp_path / "file" / "cache")
+    done = outside("synth", "complex-to-simple", "count=2", "--model", "scripted", ADHERE_CACHE=nowhere)
     assert done.returncode == 0, done.stderr
-    done = as_ran(outside("improve", "--model", "scripted", "--limit", "3", ADHERE_CACHE=str(tmp_path / "file/c")))
+    done = as_ran(outside("improve", "--model", "scripted", "--limit", "3", ADHERE_CACHE=nowhere))
     refused(done, ENVIRONMENT, "improve needs a model that can be tuned")
 
 

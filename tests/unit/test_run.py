@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -89,6 +89,19 @@ def test_a_corrupt_line_in_the_middle_is_counted_and_owed_again(tmp_path: Path) 
     assert model.calls == 4
 
 
+@pytest.mark.parametrize("line", [{"kind": "reply"}, {"kind": "reply", "key": [], "nth": 0, "reply": {"text": "x"}}])
+def test_a_line_that_is_no_reply_is_counted_and_owed_again(tmp_path: Path, line: dict[str, object]) -> None:
+    run = Run.create(tmp_path, PLAN, [])
+    run.close()
+    with (run.folder / "journal.jsonl").open("ab") as file:
+        file.write(json.dumps(line).encode() + b"\n")
+    again = Run.open(run.folder)
+    assert again.journal.corrupt == 1
+    model = Counting()
+    replies(again.remember(model), asks(1))
+    assert model.calls == 1
+
+
 def test_failures_are_recorded_but_owed_again(tmp_path: Path) -> None:
     class Failing(Counting):
         def generate(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Reply]]:
@@ -153,7 +166,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_atomically(path, torn())
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["kept.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_one_clear_error() -> None:

@@ -20,7 +20,7 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hints = {
-            errno.ENOSPC: "The disk is full: free some space, then run: adhere resume",
+            errno.ENOSPC: "The disk is full: free some space and try again (a run goes on with: adhere resume).",
             errno.EDQUOT: "The disk quota is used up: free some space, then run: adhere resume",
             errno.EROFS: "The disk is read-only: choose another place with -o FOLDER.",
             errno.EACCES: "No permission: choose another place with -o FOLDER.",
@@ -33,9 +33,14 @@ def explained(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
     """Write `chunks` to `path` so that a crash leaves the old file or the whole new one.
 
-    Raises `StoreError` when the disk is full, read-only or not ours; the old file then stays.
+    A device or pipe is written to as it is: renaming over it would replace it by a file. Raises `StoreError`
+    when the disk is full, read-only or not ours; the old file then stays.
     """
     with explained(path):
+        if path.exists() and not path.is_file():
+            with path.open("wb") as special:
+                special.writelines(chunks)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         temporary = Path(name)

@@ -61,10 +61,17 @@ class Run:
         self._started = time.monotonic()
         self.stage = ""
         for entry in self.journal.entries:
-            self._before_s = max(self._before_s, float(entry.get("elapsed", 0.0)))
+            elapsed = entry.get("elapsed", 0.0)
+            self._before_s = max(self._before_s, elapsed if isinstance(elapsed, int | float) else 0.0)
             if entry["kind"] == "reply":
-                reply = msgspec.convert(entry["reply"], Reply)
-                self._known[(entry["key"], entry["nth"])] = reply
+                self._know(entry)
+
+    def _know(self, entry: dict[str, Any]) -> None:
+        """Take up a finished reply; a line that is none counts as corrupt, and its reply is owed again."""
+        try:
+            self._known[(entry["key"], entry["nth"])] = msgspec.convert(entry["reply"], Reply)
+        except (KeyError, TypeError, msgspec.ValidationError):
+            self.journal.corrupt += 1
 
     @classmethod
     def create(cls, root: Path, plan: Plan, command: Sequence[str]) -> Run:

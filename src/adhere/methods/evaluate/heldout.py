@@ -39,7 +39,10 @@ CARD = Card(
 
 @dataclass(frozen=True)
 class Settings:
-    """Sampling seeds per prompt, and how replies are drawn."""
+    """How many `seeds`, which is replies per prompt, and how these are drawn.
+
+    `temperature`, `top_p` and `top_k` shape the sampling, `max_tokens` ends a reply.
+    """
 
     seeds: int = 3
     temperature: float = 0.7

@@ -43,7 +43,10 @@ CARD = Card(
 
 @dataclass(frozen=True)
 class Settings:
-    """How replies are drawn; greedy and 1,280 new tokens are the published protocol."""
+    """How replies are drawn: the published protocol is greedy (`temperature` 0) and at most 1,280 `max_tokens`.
+
+    `top_p` matters only where the temperature is above 0.
+    """
 
     max_tokens: int = 1280
     temperature: float = 0.0

@@ -72,8 +72,10 @@ class Settings:
     `count` composed prompts; `most_constraints` per prompt (paper: 3 to 5; ours 1 to 4, because a 135M
     model meets few at once); `samples` replies per prompt, odd ones drawn from the plain instruction;
     with `greedy_first` the first sample is the greedy one, so that loops, which greedy decoding falls into, become
-    rejected replies; `plain_share` of the prompts carry no constraint, so that ordinary answers are kept; `ask_again` rounds of
-    asking with the failures named; `families` limits the constraint families.
+    rejected replies; `plain_share` of the prompts carry no constraint, so that ordinary answers are kept;
+    `ask_again` rounds of asking with the failures named; `temperature`, `top_p` and `top_k` shape the sampling,
+    `max_tokens` ends a reply;
+    `families` limits the constraint families.
     """
 
     count: int = 450

@@ -45,7 +45,8 @@ class Settings:
     """Numbers of the training run.
 
     `beta` as in the paper; `smoothing` is the share of pairs taken to be wrong way round; `sft` the weight of
-    the chosen reply's likelihood; the rest as in `sft`.
+    the chosen reply's likelihood. As in `sft`: `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`,
+    `tokens_per_step`, `warmup_share`, `decay` and `precision`.
     """
 
     beta: float = 0.1

@@ -44,7 +44,10 @@ CARD = Card(
 class Settings:
     """Numbers of the training run; tokens where not said otherwise.
 
-    `warmup_share` is a share of all steps, `decay` cosine, linear or constant.
+    `learning_rate` is the highest of the schedule; `epochs` may be a fraction; `rank` and `alpha` are those of the
+    adapter, whose update is scaled by alpha / rank; rows longer than `max_length` are left out; `tokens_per_step` is
+    the size of an optimiser step; `warmup_share` is a share of all steps, `decay` cosine, linear or constant;
+    `weight_decay` and `dropout` act on the adapter; `precision` is auto, bf16 or fp32.
     """
 
     learning_rate: float = 1e-3
