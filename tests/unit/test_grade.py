@@ -18,8 +18,9 @@ from adhere.evals.grade import (
     regrade,
     sound,
 )
-from adhere.evals.quality import Margins, guard_quality, repetition
+from adhere.evals.quality import Margins, guard_quality
 from adhere.verify.catalogue import ALL_TYPES
+from adhere.verify.guard import repeated_share
 from adhere.verify.score import ConstraintVerifier
 
 NO_COMMA = Check("punctuation:no_comma")
@@ -255,11 +256,11 @@ def test_an_answer_that_is_cut_or_loops_is_not_sound():
 
 
 def test_repetition_is_the_share_of_repeated_runs():
-    assert repetition("one two three four five six") == 0.0
-    assert repetition("one two three") == 0.0
-    assert repetition("") == 0.0
-    assert repetition("a b c d a b c d") == pytest.approx(1 - 4 / 5)
-    assert repetition(LOOP) > 0.9
+    assert repeated_share("one two three four five six") == 0.0
+    assert repeated_share("one two three") == 0.0
+    assert repeated_share("") == 0.0
+    assert repeated_share("a b c d a b c d") == pytest.approx(1 - 4 / 5)
+    assert repeated_share(LOOP) > 0.9
 
 
 def test_the_guard_passes_a_model_that_answers_as_well():

@@ -27,8 +27,8 @@ OPTIONS = ("rounds", "seed", "budget")
 class Evaluation:
     """The held-out evaluation: prompts of each slice, sampling seeds per prompt, and how to sample."""
 
-    seen: int = 80
-    unseen: int = 50
+    seen: int = 72
+    unseen: int = 48
     plain: int = 40
     seeds: int = 3
     temperature: float = 0.7

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -21,8 +20,8 @@ from adhere.core.benchmark import Benchmark
 from adhere.core.model import Scores
 from adhere.evals.grade import Graded, Row, paired_rows
 from adhere.evals.statistics import Interval, paired_difference
+from adhere.verify.guard import repeated_share
 
-NGRAM = 4
 _WORD = re.compile(r"\w+")
 Measure = Callable[[Row], float | None]
 
@@ -69,14 +68,6 @@ class QualityGuard(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
-def repetition(text: str, n: int = NGRAM) -> float:
-    """Share of runs of `n` words that repeat an earlier one: 0.0 for fresh text, near 1.0 for a loop."""
-    found = [word.lower() for word in _WORD.findall(text)]
-    runs = Counter(tuple(found[start : start + n]) for start in range(len(found) - n + 1))
-    total = sum(runs.values())
-    return 1 - len(runs) / total if total else 0.0
-
-
 def guard_quality(
     base: Graded,
     tuned: Graded,
@@ -92,7 +83,7 @@ def guard_quality(
     pairs = [(one, other) for one, other in paired_rows(base, tuned) if one.judged and other.judged]
     measures = [
         _compared("stop share", pairs, lambda row: float(row.finish == "stop"), margins.stops, 1),
-        _compared("repetition", pairs, lambda row: repetition(row.reply), margins.repetition, -1),
+        _compared("repetition", pairs, lambda row: repeated_share(row.reply), margins.repetition, -1),
         _likelihood(pairs, benchmark, original, margins),
     ]
     reasons = [

@@ -152,6 +152,12 @@ def _ngrams(items: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(items[at : at + size]) for at in range(len(items) - size + 1)]
 
 
+def repeated_share(text: str, n: int = 4) -> float:
+    """Share of runs of `n` words that repeat an earlier one: 0.0 for fresh text, near 1.0 for a loop."""
+    runs = _ngrams([word.lower() for word in words(text)], n)
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
 def repetition(text: str) -> str | None:
     """How the text repeats itself, or None for ordinary prose, lists and verse.
 

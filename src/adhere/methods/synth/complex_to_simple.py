@@ -38,7 +38,7 @@ from adhere.core.record import Check, Record, assistant, user
 from adhere.core.step import Dropped
 from adhere.verify.catalogue import IFEVAL_TYPES
 from adhere.verify.compose import compose
-from adhere.verify.guard import degenerate, repetition
+from adhere.verify.guard import degenerate, repeated_share, repetition
 from adhere.verify.repair import correct
 from adhere.verify.rewriting import to_last_sentence
 
@@ -65,6 +65,10 @@ WEIGHTS = {
 }
 
 
+# How often prompts carry one, two, three, four constraints: people ask for one or two at a time.
+NUMBERS = (4, 3, 2, 1)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How much to synthesise and how.
@@ -74,32 +78,34 @@ class Settings:
     with `greedy_first` the first sample is the greedy one, so that loops, which greedy decoding falls into, become
     rejected replies; `plain_share` of the prompts carry no constraint, so that ordinary answers are kept;
     `ask_again` rounds of asking with the failures named; `temperature`, `top_p` and `top_k` shape the sampling,
-    `max_tokens` ends a reply;
-    `families` limits the constraint families.
+    `max_tokens` ends a reply; one that repeats more than `most_repeated` of its runs of four words is refused, because
+    a model that is trained on its own repetitions loops (LOG.md); `families` limits the constraint families.
     """
 
-    count: int = 450
+    count: int = 400
     most_constraints: int = 4
     samples: int = 2
     greedy_first: bool = False
     plain_share: float = 0.1
     ask_again: int = 1
-    temperature: float = 0.5
-    top_p: float = 0.9
-    top_k: int = 40
+    most_repeated: float = 0.12
+    temperature: float = 0.8
+    top_p: float = 0.95
+    top_k: int = 60
     max_tokens: int = 320
     families: tuple[str, ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True):
     """A reply on its way to a row: as corrected and as given, what code repaired, what still fails, and why it
-    is no answer at all (empty when it is one)."""
+    is no answer at all (empty when it is one), and whether it had to be cut at the token limit."""
 
     text: str
     raw: str
     repaired: tuple[Check, ...] = ()
     failing: tuple[Check, ...] = ()
     refused: str = ""
+    cut: bool = False
 
     @property
     def sound(self) -> bool:
@@ -121,7 +127,7 @@ def synth(
     asks = [_ask(prompt, sample, settings, seed) for prompt in prompts for sample in range(settings.samples)]
     answered = _answers(model, asks, "synthesise: replies", progress)
     tried = [
-        _candidates(prompt, answered[number * settings.samples :][: settings.samples])
+        _candidates(prompt, answered[number * settings.samples :][: settings.samples], settings)
         for number, prompt in enumerate(prompts)
     ]
     asked_again: set[int] = set()
@@ -130,7 +136,7 @@ def synth(
         owed = {n: candidate for n, candidate in near.items() if candidate is not None}
         again = [_ask_again(prompts[n], candidate, settings, seed) for n, candidate in owed.items()]
         for n, reply in zip(owed, _answers(model, again, "synthesise: asking again", progress), strict=True):
-            tried[n].append(_candidate(prompts[n], reply))
+            tried[n].append(_candidate(prompts[n], reply, settings))
             asked_again.add(n)
     for number, (prompt, options) in enumerate(zip(prompts, tried, strict=True)):
         yield _row(prompt, options, number in asked_again)
@@ -149,7 +155,8 @@ def _composed(records: Sequence[Record], settings: Settings, rng: random.Random)
         if rng.random() < settings.plain_share:
             prompts.append(seed_record.derive(_made_by()))
             continue
-        composed = compose(rng, seed_record, rng.randint(1, settings.most_constraints), types, weights=weights)
+        number = rng.choices(range(1, settings.most_constraints + 1), NUMBERS[: settings.most_constraints])[0]
+        composed = compose(rng, seed_record, number, types, weights=weights)
         if composed is None:
             misses += 1
             continue
@@ -190,33 +197,42 @@ def _answers(model: Generates, asks: Sequence[Ask], task: str, progress: Progres
     return [found.get(number, Reply("", "error", error="no reply came")) for number in range(len(asks))]
 
 
-def _candidates(prompt: Record, answers: Sequence[Reply]) -> list[Candidate]:
-    found = [_candidate(prompt, reply) for reply in answers]
+def _candidates(prompt: Record, answers: Sequence[Reply], settings: Settings) -> list[Candidate]:
+    found = [_candidate(prompt, reply, settings) for reply in answers]
     wants_two = any(check.kind == "combination:two_responses" for check in prompt.checks)
     if wants_two and not _best(found):
         # Two samples are the two responses that were asked for; code cannot write the second one.
         halves = [to_last_sentence(reply.text.replace("***", "")) for reply in answers[:2] if reply.finish != "error"]
         if len(halves) == 2 and all(half.strip() for half in halves):
-            found.append(_candidate(prompt, Reply("\n\n******\n\n".join(half.strip() for half in halves))))
+            found.append(_candidate(prompt, Reply("\n\n******\n\n".join(half.strip() for half in halves)), settings))
     return found
 
 
-def _candidate(prompt: Record, reply: Reply) -> Candidate:
+def _candidate(prompt: Record, reply: Reply, settings: Settings) -> Candidate:
     if reply.finish == "error":
         return Candidate("", "", refused=f"not answered: {reply.error}")
     raw = reply.text.strip()
     text = to_last_sentence(raw) if reply.finish == "length" else raw
-    if repetition(raw):  # a loop that was cut short is still a loop
-        return Candidate(text, raw, refused=f"guard: {repetition(raw)}")
+    loop = repetition(raw)  # a loop that was cut short is still a loop
+    if not loop and repeated_share(raw) > settings.most_repeated:
+        loop = f"repetition: {repeated_share(raw):.0%} of its runs of four words repeat"
+    if loop:
+        return Candidate(text, raw, refused=f"guard: {loop}")
     correction = correct(prompt, text, IFEVAL_TYPES)
     reason = degenerate(prompt, correction.reply)
     return Candidate(
-        correction.reply, raw, correction.repaired, correction.failing, f"guard: {reason}" if reason else ""
+        correction.reply,
+        raw,
+        correction.repaired,
+        correction.failing,
+        f"guard: {reason}" if reason else "",
+        reply.finish == "length",
     )
 
 
 def _best(options: Sequence[Candidate]) -> Candidate | None:
-    return min((one for one in options if one.sound), key=lambda one: len(one.repaired), default=None)
+    """The sound one that ended by itself, if any did, with the fewest repairs: rows should teach how to end."""
+    return min((one for one in options if one.sound), key=lambda one: (one.cut, len(one.repaired)), default=None)
 
 
 def _closest(options: Sequence[Candidate]) -> Candidate | None:
