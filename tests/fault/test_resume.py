@@ -75,7 +75,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
     found = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted((folder / "out").rglob("*"))
-        if path.is_file() and path.name != "tuned.json" and path.suffix != ".gguf"
+        if path.is_file() and path.name != "tuned.json"
     }
     summary = json.loads((folder / "summary.json").read_bytes())
     for part in ("kept", "why", "slices", "synth", "select", "examples", "export"):

@@ -6,6 +6,7 @@ every reply is in the journal, so going on after a crash is walking the same pat
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -286,13 +287,11 @@ def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) 
     except BaseException:
         run.close()
         raise
-    last_kept = next((one for one in reversed(results) if one.kept), None)
-    if last_kept is not None:
-        _keep(last_kept.tuned.folder, run.folder / "kept")
     summary = summarise(job, model, base, results)
     write_summary(summary, run.folder / "summary.json")
     write_report(summary, run.folder / "report.html")
     run.finish()
+    _keep(run.folder, results)
     print_result(summary)
     say(f"Report: {run.folder / 'report.html'}")
     if as_json:
@@ -300,12 +299,16 @@ def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) 
     return EXIT_FINE
 
 
-def _keep(tuned: Path, kept: Path) -> None:
-    """Move the tuned model to `kept/`; a link back keeps the sealed place readable."""
-    if kept.is_dir() or not tuned.is_dir():
-        return
-    with explained(kept):
-        tuned.rename(kept)
+def _keep(run: Path, results: Sequence[RoundResult]) -> None:
+    """Link `kept` to the last kept model; of the models that were not kept only the adapter stays."""
+    chosen = next((one.tuned.folder for one in reversed(results) if one.kept), None)
+    with explained(run):
+        if chosen is not None and not (run / "kept").is_symlink():
+            (run / "kept").symlink_to(chosen.relative_to(run))
+        for one in results:
+            if one.tuned.folder != chosen:
+                shutil.rmtree(one.tuned.folder / "merged", ignore_errors=True)
+                (one.tuned.folder / "model.gguf").unlink(missing_ok=True)
 
 
 def _seeds(source: Path | None, held_out: Sequence[Path], recipe: Recipe) -> list[Record]:

@@ -83,7 +83,7 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
         version=__version__,
         model=model.name,
         fingerprint=model.fingerprint,
-        started=about["created"],
+        started=about["created"].replace("T", " ")[:16] + " UTC",
         kept=shown.kept,
         why=_why(shown),
         stopped=_stopped(base, shown),
@@ -98,7 +98,7 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
                 Agreement(f"trained model and {one.file}", one.worst_difference, one.tolerance, one.rows)
                 for one in shown.tuned.agreements
             ),
-            tuple(shown.tuned.files),
+            tuple(shown.tuned.files) if shown.kept else ("adapter",),
         ),
         examples=_examples(job.benchmarks, base, shown.after),
         troubles=_troubles(base, shown),
@@ -136,7 +136,7 @@ def slices_for_json(summary: ImproveSummary) -> dict[str, Any]:
 
 def _why(shown: RoundResult) -> str:
     interval = shown.step.interval
-    words = f"the interval on seen families is {100 * interval.low:+.1f} to {100 * interval.high:+.1f} points"
+    words = f"The interval on seen families is {100 * interval.low:+.1f} to {100 * interval.high:+.1f} points"
     if interval.low <= 0:
         return f"{words}, which does not exclude no gain"
     if not shown.guard.passes:
@@ -238,7 +238,7 @@ def _slice(name: str, base: Graded, tuned: Graded, benchmark: Benchmark, guard: 
         before, after, _ = found.prompt_level
         measures.insert(0, Measure("all constraints followed", before, after))
     if name == "plain":
-        measures += [Measure(one.name, one.base, one.tuned, one.unit) for one in guard.measures]
+        measures = [Measure(one.name, one.base, one.tuned, one.unit) for one in guard.measures]
         measures.append(Measure("length", *guard.words, unit="words"))
     best = floor.best_followed if floor else None
     return Slice(

@@ -136,7 +136,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     `measured` names the share ("constraints followed"), `claim` says it in a sentence, with `{}` for the share.
     `difference` is paired by prompt, with
     its 95 % `interval`; `detectable` is the minimum detectable effect. `by_seed` holds the tuned score of each
-    training seed.
+    sampling seed.
     """
 
     name: str
