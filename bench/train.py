@@ -1,8 +1,8 @@
 """Tokens per second of LoRA tuning: our loop beside a plain peft loop, and whether their losses agree.
 
-    python bench/train.py WEIGHTS [--steps 4] [--json]
+    python bench/train.py [--model smollm2-135m] [--steps 4] [--json]
 
-`WEIGHTS` is a folder in Hugging Face layout. All variants train the same optimiser steps of two full rows of 512
+All variants train the same optimiser steps of two full rows of 512
 tokens: ours on a flat stream of segments, peft on rows with positions that start anew in each segment and no
 attention mask, which is how transformers keeps packed segments apart. The variants take turns, and a variant's rate
 is its fastest step, so that other work on the machine disturbs the comparison less. The limit is the measured rate
@@ -25,8 +25,10 @@ from typing import Any
 
 import torch
 
+from adhere.core.model import Trains
 from adhere.models.chat import ChatTokenizer
 from adhere.models.llama import pick_precision
+from adhere.models.resolve import open_model
 from adhere.training.encode import Example, Unit
 from adhere.training.loop import train_step
 from adhere.training.lora import LoraTrainee
@@ -171,11 +173,14 @@ def measure(folder: Path, steps: int) -> dict[str, Any]:
 def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--json", action="store_true", help="end stdout with one JSON object")
     told = parser.parse_args()
-    found = measure(told.weights, max(2, told.steps))
+    opened = open_model(told.model)
+    if not isinstance(opened, Trains):
+        parser.error(f"{told.model} has no weights here")
+    found = measure(opened.weights, max(2, told.steps))
     if told.json:
         print(json.dumps({name: found[name] for name in found}))
         return
