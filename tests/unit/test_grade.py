@@ -13,9 +13,7 @@ from adhere.evals.grade import (
     compare_graded,
     followed,
     grade,
-    joined,
     paired_rows,
-    regrade,
     sound,
 )
 from adhere.evals.quality import Margins, guard_quality
@@ -160,14 +158,6 @@ def test_a_grading_survives_json():
     assert json.loads(json.dumps(found.summary()))["prompts"] == 4
 
 
-def test_regrading_gives_the_same_rows_without_asking():
-    bench = benchmark(NO_COMMA, TITLE)
-    found = grade(Stub(lambda prompt, seed: None if "Question 2" in prompt else ANSWER), bench)
-    assert regrade(found, bench) == found
-    with pytest.raises(DataError, match="belong to no record"):
-        regrade(found, benchmark(NO_COMMA))
-
-
 def test_comparison_is_paired_by_prompt_over_seeds():
     bench = benchmark(NO_COMMA, TITLE, count=10)
     base = grade(Stub("Late, as ever, because of fog."), bench, (0, 1, 2), WARM)
@@ -212,11 +202,10 @@ def test_pairs_with_a_failed_ask_on_either_side_are_left_out():
     assert (found.interval.n, found.interval.not_judged) == (4, 2)
 
 
-def test_a_greedy_base_stands_against_every_training_seed():
+def test_a_greedy_base_stands_against_every_seed():
     bench = benchmark(NO_COMMA, count=3)
     base = grade(Stub("a, b"), bench)
-    tuned = joined([grade(Stub(ANSWER), bench), grade(Stub("c, d"), bench)])
-    assert tuned.seeds == (0, 1)
+    tuned = grade(Stub(lambda prompt, seed: "c, d" if seed else ANSWER), bench, (0, 1), WARM)
     found = compare_graded(base, tuned)
     assert found.by_seed == (1.0, 0.0)
     assert found.difference == 0.5
@@ -227,8 +216,6 @@ def test_gradings_that_do_not_belong_together_are_refused():
     one = grade(Stub(ANSWER), benchmark(NO_COMMA))
     with pytest.raises(DataError, match="one benchmark"):
         compare_graded(one, grade(Stub(ANSWER), benchmark(TITLE)))
-    with pytest.raises(DataError, match="one benchmark"):
-        joined([one, grade(Stub(ANSWER), benchmark(TITLE))])
     two = grade(Stub(ANSWER), benchmark(NO_COMMA), (0, 1), WARM)
     with pytest.raises(DataError, match="same seeds"):
         list(paired_rows(two, grade(Stub(ANSWER), benchmark(NO_COMMA), (0, 2), WARM)))

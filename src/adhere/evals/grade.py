@@ -223,32 +223,6 @@ def grade(
     )
 
 
-def regrade(graded: Graded, benchmark: Benchmark, types: Mapping[str, ConstraintType] = ALL_TYPES) -> Graded:
-    """Judge the replies of a grading again, without asking: after a checker changed, or from stored replies."""
-    records = {record.id: record for record in benchmark.records}
-    unknown = [row.record for row in graded.rows if row.record not in records]
-    if unknown:
-        raise DataError(f"{len(unknown)} graded replies belong to no record of {benchmark.name}: {unknown[0][:12]}")
-    rows = tuple(
-        _row(records[row.record], row.seed, Reply(row.reply, row.finish, 0, row.tokens, row.error), types)
-        for row in graded.rows
-    )
-    return msgspec.structs.replace(graded, rows=rows, benchmark=benchmark.name, fingerprint=benchmark.fingerprint)
-
-
-def joined(gradings: Sequence[Graded]) -> Graded:
-    """Gradings of several training seeds on one benchmark as one, with seeds numbered anew: 0, 1, 2, ..."""
-    if not gradings or len({one.fingerprint for one in gradings}) != 1:
-        raise DataError("expected gradings of one benchmark", "Grade every model on the same records.")
-    rows: list[Row] = []
-    offset = 0
-    for one in gradings:
-        number = {seed: offset + place for place, seed in enumerate(one.seeds)}
-        rows += [msgspec.structs.replace(row, seed=number[row.seed]) for row in one.rows]
-        offset += len(number)
-    return msgspec.structs.replace(gradings[0], rows=tuple(rows))
-
-
 def paired_rows(base: Graded, tuned: Graded) -> Iterator[tuple[Row, Row]]:
     """Rows of the same record and seed; a base with one seed (greedy) stands against every seed of the tuned.
 
