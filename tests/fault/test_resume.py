@@ -147,3 +147,89 @@ def test_a_spent_budget_ends_with_a_usable_result(uninterrupted: Path) -> None:
     assert "budget" in summary["stopped"]
     assert told["slices"]["seen"]["n"] >= 1
     assert sum(cost["tokens_in"] + cost["tokens_out"] for cost in summary["costs"]) < 13_000
+
+
+# --- synth and evaluate: one method in a run folder -----------------------------------------------------------------
+
+STEPS = {
+    "synth": ("synth", "complex-to-simple", "mine.jsonl", "count=20", "max_tokens=120", "-o", "rows.jsonl"),
+    "heldout": ("evaluate", "heldout", "--limit", "4", "seeds=2", "-o", "rows.jsonl"),
+    "ifeval": ("evaluate", "ifeval", "--data", "mine.jsonl"),
+}
+STEP_POINTS = [
+    ("synth", "synthesise: replies", 17),
+    ("synth", "synthesise: asking again", 1),
+    ("heldout", "evaluate: heldout-unseen", 3),
+    ("ifeval", "evaluate: ifeval", 2),
+]
+
+
+def step_place(folder: Path, step: str) -> Path:
+    """An empty folder with the user's own file for the step."""
+    folder.mkdir()
+    words = ("tide", "loom", "flour", "ledger", "orbit")
+    if step == "ifeval":
+        kind = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+        rows = [{"key": n, "prompt": f"Describe a {word}. Use no commas."} | kind for n, word in enumerate(words)]
+    else:
+        rows = [{"instruction": f"Explain the word {word} to a child."} for word in words]
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def step_outputs(place: Path) -> dict[str, bytes]:
+    """Everything sealed, and what the user asked to have."""
+    out = the_run(place) / "out"
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*"))} | {
+        path.name: path.read_bytes() for path in place.glob("rows*.jsonl")
+    }
+
+
+@pytest.fixture(scope="module")
+def whole_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Each step uninterrupted: where, and what it printed."""
+    root = tmp_path_factory.mktemp("steps")
+    found = {}
+    for step, words in STEPS.items():
+        place = step_place(root / step, step)
+        done = adhere(place, *words, "--model", "scripted")
+        assert done.returncode == 0, done.stderr
+        found[step] = (place, done.stdout)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "task", "count"), STEP_POINTS, ids=[f"{s}-{n}" for s, _, n in STEP_POINTS])
+def test_a_killed_step_resumed_is_the_same(
+    whole_steps: dict[str, tuple[Path, str]], tmp_path: Path, step: str, task: str, count: int
+) -> None:
+    whole, printed = whole_steps[step]
+    place = step_place(tmp_path / "killed", step)
+    first = adhere(place, *STEPS[step], "--model", "scripted", kill=(task, count))
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    before = paid(the_run(place))
+    assert before
+    assert len(before) < len(paid(the_run(whole)))
+    again = adhere(place, *STEPS[step], "--model", "scripted")
+    assert again.returncode == 3
+    assert f"adhere resume {the_run(place).relative_to(place)}" in again.stderr
+    (place / "mine.jsonl").unlink()  # the run has its own copy
+    second = adhere(place, "resume")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == printed
+    after = paid(the_run(place))
+    assert after[: len(before)] == before
+    assert len(after) == len(set(after)), "a finished reply was asked for again"
+    assert sorted(after) == sorted(paid(the_run(whole)))
+    assert step_outputs(place) == step_outputs(whole)
+
+
+@pytest.mark.slow
+def test_a_step_resumed_from_elsewhere_writes_where_it_was_told(
+    whole_steps: dict[str, tuple[Path, str]], tmp_path: Path
+) -> None:
+    place = step_place(tmp_path / "killed", "synth")
+    adhere(place, *STEPS["synth"], "--model", "scripted", kill=("synthesise: replies", 5))
+    done = adhere(tmp_path, "resume", str(the_run(place)))
+    assert done.returncode == 0, done.stderr
+    assert step_outputs(place) == step_outputs(whole_steps["synth"][0])

@@ -110,6 +110,7 @@ def test_shared_options_mean_the_same_everywhere() -> None:
         "--model": {"improve", "evaluate", "synth", "tune"},
         "--seed": {"improve", "evaluate", "synth", "select", "tune"},
         "--limit": {"improve", "evaluate", "synth", "select", "tune", "verify"},
+        "--runs": {"improve", "evaluate", "synth", "resume", "runs", "report"},
     }
     for flag, verbs in expected.items():
         options = {
@@ -219,6 +220,39 @@ def test_tune_leaves_a_model_that_can_be_evaluated(adhere: Adhere) -> None:
     assert "from other data or settings" in other.err
 
 
+def pairs(path: str, rejected: bool) -> str:
+    """Records with a reply, and a worse one beside it or not."""
+    rows = [
+        {"prompt": f"Name a {word}.", "chosen": f"A {word} is what I name."}
+        | ({"rejected": "No no no."} if rejected else {})
+        for word in ("river", "tool", "colour", "bird")
+    ]
+    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.slow
+def test_tune_dpo_learns_from_pairs(adhere: Adhere) -> None:
+    pytest.importorskip("torch", reason="needs the extra [local]")
+    words = ("--model", "scripted", "-o", "tuned", "epochs=1", "rank=4", "--json")
+    ran = adhere("tune", "dpo", pairs("pairs.jsonl", rejected=True), *words)
+    assert ran.code == 0, ran.err
+    assert ran.json["folder"] == "tuned"
+    assert ran.json["rows"] == 4
+    assert ran.json["steps"] >= 1
+    for name in ("adapter", "merged", "model.gguf"):
+        assert Path("tuned", name).exists()
+
+
+def test_tune_dpo_refuses_rows_without_pairs(adhere: Adhere) -> None:
+    pytest.importorskip("torch", reason="needs the extra [local]")
+    ran = adhere("tune", "dpo", pairs("single.jsonl", rejected=False), "--model", "scripted", "-o", "tuned")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+    assert "none among 4" in ran.err
+    assert not Path("tuned", "adapter").exists()
+
+
 def test_evaluate_heldout(adhere: Adhere) -> None:
     words = ("evaluate", "heldout", "--model", "scripted", "--limit", "3", "seeds=2", "-o", "replies.jsonl")
     ran = adhere(*words)
@@ -245,6 +279,123 @@ def test_evaluate_ifeval_gives_the_documented_object(adhere: Adhere) -> None:
     words = adhere("evaluate", "ifeval", "--data", "ifeval.jsonl", "--model", "scripted", "--limit", "1").out
     assert "1 prompts" in words
     assert "floor" in words
+
+
+# --- run folders of synth and evaluate ------------------------------------------------------------------------
+
+
+def the_run(root: str = "runs") -> Path:
+    [folder] = [path.parent for path in Path(root).glob("*/run.json")]
+    return folder
+
+
+def test_synth_keeps_its_rows_in_a_run_folder(adhere: Adhere) -> None:
+    made = adhere("synth", "complex-to-simple", "count=6", "--model", "scripted", "-o", "rows.jsonl", "--runs", "mine")
+    assert made.code == 0, made.err
+    run = the_run("mine")
+    assert run.name.split("-")[3] == "synth"
+    assert f"Run folder: {run}" in made.err
+    assert (run / "out" / "rows.jsonl").read_bytes() == Path("rows.jsonl").read_bytes()
+    assert (run / "out" / "dropped.jsonl").read_bytes() == Path("rows.dropped.jsonl").read_bytes()
+    plan = json.loads((run / "run.json").read_text())["plan"]
+    assert plan["settings"]["method"] == "complex-to-simple"
+    assert (plan["settings"]["settings"]["count"], plan["settings"]["settings"]["samples"]) == (6, 2)
+    assert plan["inputs"].keys() == {"model", "model_name", "seeds"}
+
+    [row] = adhere("runs", "--runs", "mine", "--json").json
+    assert (row["verb"], row["state"]) == ("synth", "finished")
+    assert adhere("runs", "-o", "mine").out.split()[:2] == ["finished", "synth"]
+    rows = len(lines_of(Path("rows.jsonl").read_text()))
+    told = adhere("report", str(run))
+    assert (told.code, told.out.splitlines()[0]) == (
+        0,
+        f"{rows} rows kept, {6 - rows} dropped: {run / 'out/rows.jsonl'}",
+    )
+    counts = adhere("report", "--runs", "mine", "--json").json
+    assert counts == {"kept": rows, "dropped": 6 - rows, "output": str(run / "out" / "rows.jsonl")}
+    again = adhere("resume", str(run))
+    assert again.code == 3
+    assert f"adhere report {run}" in again.err
+
+
+def test_evaluate_keeps_its_report_and_its_data_in_a_run_folder(adhere: Adhere) -> None:
+    Path("ifeval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in IFEVAL))
+    ran = adhere("evaluate", "ifeval", "--data", "ifeval.jsonl", "--model", "scripted", "-o", "replies.jsonl")
+    assert ran.code == 0, ran.err
+    run = the_run()
+    assert run.name.split("-")[3] == "evaluate"
+    assert (run / "out" / "data.jsonl").read_bytes() == Path("ifeval.jsonl").read_bytes()
+    assert (run / "out" / "replies.jsonl").read_bytes() == Path("replies.jsonl").read_bytes()
+    assert adhere("report", str(run)).out == ran.out
+    stored = json.loads((run / "out" / "report.json").read_text())
+    assert adhere("report", "--json").json == stored
+    fresh = adhere("evaluate", "ifeval", "--data", "ifeval.jsonl", "--model", "scripted", "--json")
+    assert fresh.json == stored
+
+
+def test_a_refused_input_leaves_no_run_behind(adhere: Adhere) -> None:
+    Path("x.jsonl").write_text('{"key": 1}\n')
+    for words in (["heldout", "--data", "x.jsonl"], ["ifeval", "--data", "x.jsonl"]):
+        ran = adhere("evaluate", *words, "--model", "scripted")
+        assert ran.code == 2
+        assert "out/" not in ran.err
+    assert "x.jsonl, line 1" in ran.err
+    assert not list(Path("runs").iterdir())
+
+
+SILENT = [
+    ("synth", "complex-to-simple", "count=3", "--model", "scripted:error"),
+    ("evaluate", "heldout", "--limit", "2", "seeds=1", "--model", "scripted:error"),
+]
+
+
+def test_rows_that_all_fail_are_a_finished_run_that_says_why(adhere: Adhere) -> None:
+    ran = adhere("synth", "complex-to-simple", "count=3", "--model", "scripted:empty")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"All reasons are in {the_run() / 'out' / 'dropped.jsonl'}" in ran.err
+    assert adhere("report").out.splitlines()[0].startswith("0 rows kept, 3 dropped")
+
+
+@pytest.mark.parametrize("words", SILENT, ids=lambda words: words[0])
+def test_a_silent_model_leaves_a_run_that_can_be_resumed(adhere: Adhere, words: tuple[str, ...]) -> None:
+    first = adhere(*words)
+    assert (first.code, first.out) == (3, "")
+    assert "answered none of" in first.err
+    assert "adhere resume" in first.err
+    run = the_run()
+    again = adhere("resume")
+    assert again.code == 3
+    assert "answered none of" in again.err
+    assert [row["state"] for row in adhere("runs", "--json").json] == ["unfinished"]
+    second = adhere(*words)
+    assert second.code == 3
+    assert f"adhere resume {run}" in second.err
+    early = adhere("report", str(run))
+    assert early.code == 2
+    assert "has no result yet" in early.err
+
+
+def test_what_a_run_began_with_is_checked_when_it_goes_on(adhere: Adhere) -> None:
+    adhere(*SILENT[0])
+    run = the_run()
+    sealed, about = run / "out" / "seeds.jsonl", run / "run.json"
+    seeds, plan = sealed.read_bytes(), about.read_text()
+    cases = {
+        "is not what this run began with": lambda: sealed.write_bytes(seeds + b"\n"),
+        "stopped before its seeds were sealed": sealed.unlink,
+        "is not the one that this run began with": lambda: about.write_text(plan.replace('"model": "', '"model": "0')),
+        "unknown setting 'weird'": lambda: about.write_text(plan.replace('"samples"', '"weird"')),
+        "no synth method called": lambda: about.write_text(plan.replace("complex-to-simple", "simple-to-complex")),
+        "not a whole run of adhere synth": lambda: about.write_text(plan.replace('"seeds"', '"needs"')),
+        "does not say where its rows go": lambda: about.write_text(plan.replace('"delivery"', '"parcel"')),
+    }
+    for message, damage in cases.items():
+        damage()
+        ran = adhere("resume", str(run))
+        assert (ran.code, ran.out) == (3, ""), message
+        assert message in ran.err
+        sealed.write_bytes(seeds)
+        about.write_text(plan)
 
 
 # --- the main job ---------------------------------------------------------------------------------------------
@@ -331,9 +482,11 @@ def test_an_interrupt_says_what_is_kept(adhere: Adhere, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(commands, "improve_command", interrupted)
     monkeypatch.setattr(commands, "synth_command", interrupted)
-    ran = adhere("improve")
-    assert ran.code == 130
-    assert "adhere resume" in ran.err
-    ran = adhere("synth", "complex-to-simple")
+    monkeypatch.setattr(commands, "verify_command", interrupted)
+    for words in (["improve"], ["synth", "complex-to-simple"]):
+        ran = adhere(*words)
+        assert ran.code == 130
+        assert "adhere resume" in ran.err
+    ran = adhere("verify", "rows.jsonl")
     assert ran.code == 130
     assert "resume" not in ran.err

@@ -51,7 +51,7 @@ class Watched:
         if self.failures and not self.answered:
             raise ModelError(
                 f"{self.name} answered none of {self.failures.total()} asks: {self._reasons()}",
-                "See whether the model answers at all, then run the command again.",
+                "See whether the model answers at all, then go on with: adhere resume",
             )
 
     def tell(self) -> None:

@@ -26,7 +26,7 @@ from adhere.core.errors import (
     did_you_mean,
 )
 
-RESUMABLE = (["improve"], ["resume"])
+RESUMABLE = (["improve"], ["synth"], ["evaluate"], ["resume"])
 DEFAULT_MODEL = "smollm2-135m"
 
 
@@ -59,7 +59,10 @@ model_option = _option(
 seed_option = _option("--seed", type=int, default=0, show_default=True, help="Decides everything that is drawn.")
 limit_option = _option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N rows or prompts.")
 json_option = _option("--json", "as_json", is_flag=True, help="End stdout with one line of JSON.")
-runs_option = _option("-o", "--output", type=FILE, default=Path("runs"), show_default=True, help="Where runs are kept.")
+_RUNS: dict[str, Any] = {"type": FILE, "default": Path("runs"), "show_default": True, "help": "Where runs are kept."}
+runs_option = _option("-o", "--runs", "--output", "runs_folder", **_RUNS)
+# Where -o is the file that the rows go to.
+only_runs_option = _option("--runs", "runs_folder", **_RUNS)
 rows_option = _option("-o", "--output", type=FILE, help="Rows to this file; dropped rows beside it.")
 settings_argument = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 
@@ -102,11 +105,11 @@ def improve(**options: Any) -> None:
 @click.argument("folder", type=FILE, required=False)
 @runs_option
 @json_option
-def resume(folder: Path | None, output: Path, as_json: bool) -> None:
-    """Go on with a stopped run; without FOLDER, the newest unfinished one."""
+def resume(folder: Path | None, runs_folder: Path, as_json: bool) -> None:
+    """Go on with a stopped run of any verb; without FOLDER, the newest unfinished one."""
     from adhere.app.commands import resume_command
 
-    sys.exit(resume_command(folder, output, as_json))
+    sys.exit(resume_command(folder, runs_folder, as_json))
 
 
 @app.command()
@@ -117,6 +120,7 @@ def resume(folder: Path | None, output: Path, as_json: bool) -> None:
 @seed_option
 @limit_option
 @click.option("-o", "--output", type=FILE, help="Write each reply with its verdicts here (JSONL).")
+@only_runs_option
 @json_option
 def evaluate(**options: Any) -> None:
     """Evaluate a model: METHOD is ifeval or heldout."""
@@ -133,6 +137,7 @@ def evaluate(**options: Any) -> None:
 @seed_option
 @limit_option
 @rows_option
+@only_runs_option
 @json_option
 def synth(**options: Any) -> None:
     """Make records: METHOD, then a file of instructions (ours if left out)."""
@@ -207,22 +212,22 @@ def show(method: str, as_json: bool) -> None:
 @app.command()
 @runs_option
 @json_option
-def runs(output: Path, as_json: bool) -> None:
+def runs(runs_folder: Path, as_json: bool) -> None:
     """List the runs, newest last."""
     from adhere.app.commands import runs_command
 
-    sys.exit(runs_command(output, as_json))
+    sys.exit(runs_command(runs_folder, as_json))
 
 
 @app.command()
 @click.argument("folder", type=FILE, required=False)
 @runs_option
 @json_option
-def report(folder: Path | None, output: Path, as_json: bool) -> None:
-    """Make a run's report.html again from its folder."""
+def report(folder: Path | None, runs_folder: Path, as_json: bool) -> None:
+    """Tell what a run found; of `improve`, make report.html again."""
     from adhere.app.commands import report_command
 
-    sys.exit(report_command(folder, output, as_json))
+    sys.exit(report_command(folder, runs_folder, as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,7 +30,7 @@ from adhere.core.errors import (
     did_you_mean,
 )
 from adhere.core.record import Record, content_hash
-from adhere.core.settings import fill, parse_assignments
+from adhere.core.settings import parse_assignments
 from adhere.core.step import divided
 
 if TYPE_CHECKING:
@@ -81,17 +82,17 @@ def show_command(method: str, as_json: bool) -> int:
     return EXIT_FINE
 
 
-def runs_command(output: Path, as_json: bool) -> int:
+def runs_command(runs_folder: Path, as_json: bool) -> int:
     """All runs of a folder, newest last, with their state."""
     from adhere.store.run import find_runs
 
-    rows = [_run_row(folder) for folder in find_runs(output)]
+    rows = [_run_row(folder) for folder in find_runs(runs_folder)]
     if as_json:
         print_json(rows)
     for row in [] if as_json else rows:
-        print(f"{row['state']:11} {row['created']:26} {row['folder']}")
+        print(f"{row['state']:11} {row['verb']:9} {row['created']:26} {row['folder']}")
     if not rows:
-        say(f"No runs in {output}.")
+        say(f"No runs in {runs_folder}.")
     return EXIT_FINE
 
 
@@ -108,12 +109,16 @@ def _run_row(folder: Path) -> dict[str, str]:
     return {"folder": str(folder), "verb": clean(verb), "state": state, "created": clean(created)}
 
 
-def report_command(folder: Path | None, output: Path, as_json: bool) -> int:
-    """Write report.html of a run again."""
+def report_command(folder: Path | None, runs_folder: Path, as_json: bool) -> int:
+    """Write report.html of an improve run again; tell what a run of another verb found."""
     from adhere.app.report import write_report
+    from adhere.app.session import verb_of
+    from adhere.app.steps import VERBS, tell_stored
     from adhere.app.summary import read_summary
 
-    chosen = folder or _newest(output, finished=True)
+    chosen = folder or _newest(runs_folder, finished=True)
+    if verb_of(chosen) in VERBS:
+        return tell_stored(chosen, as_json)
     path = chosen / "report.html"
     write_report(read_summary(chosen / "summary.json"), path)
     if as_json:
@@ -155,20 +160,17 @@ def select_command(**options: Any) -> int:
 
 
 def synth_command(**options: Any) -> int:
-    """Run a synth method over seeds."""
-    from adhere.app.asking import Watched, open_generator
+    """Run a synth method over seeds, in a run folder; see `adhere.app.steps`."""
+    from adhere.app.asking import open_generator
+    from adhere.app.steps import begin_synth
     from adhere.data.seeds import shipped_seeds
 
     check_file(options["output"])
+    check_folder(options["runs_folder"], "--runs")
     source, assignments = _source_or_assignment(options["source"], options["assignments"])
-    module, settings = _method(options["method"], "synth", assignments)
+    _, settings = _method(options["method"], "synth", assignments)
     records = _read(source, options["limit"]) if source else shipped_seeds()[: options["limit"]]
-    model = Watched(open_generator(options["model_name"]))
-    with TerminalProgress() as progress:
-        kept, dropped = divided(module.synth(records, model, settings, options["seed"], progress))
-    model.refuse_silence()
-    model.tell()
-    return write_outcome(options["output"], kept, dropped, options["as_json"])
+    return begin_synth(settings, records, open_generator(options["model_name"]), options)
 
 
 def tune_command(**options: Any) -> int:
@@ -213,39 +215,23 @@ def _claim(place: Path, fingerprint: str) -> None:
 
 
 def evaluate_command(**options: Any) -> int:
-    """Run an evaluate method and print its report."""
-    from adhere.app.asking import Watched, open_generator
+    """Run an evaluate method, in a run folder, and print its report; see `adhere.app.steps`."""
+    from adhere.app.asking import open_generator
+    from adhere.app.steps import begin_evaluate
 
     check_file(options["output"])
-    module, settings = _method(options["method"], "evaluate", options["assignments"])
+    check_folder(options["runs_folder"], "--runs")
+    _, settings = _method(options["method"], "evaluate", options["assignments"])
     if options["data"] is not None and not options["data"].exists():
         raise DataError(f"no file at {options['data']}", "Check the path given with --data.")
-    model = Watched(open_generator(options["model_name"]))
-    try:
-        with TerminalProgress() as progress:
-            report = module.evaluate(model, settings, options["data"], options["seed"], options["limit"], progress)
-    except DataError:
-        model.refuse_silence()  # nothing can be said about a model that said nothing
-        raise
-    model.tell()
-    if options["output"]:
-        write_lines(options["output"], encoded(report.rows))
-    if options["as_json"]:
-        print_json(report.as_json())
-    else:
-        print(report.in_words())
-    return EXIT_FINE
+    return begin_evaluate(settings, open_generator(options["model_name"]), options)
 
 
-def _method(name: str, arrow: str, assignments: Sequence[str]) -> tuple[Any, Any]:
+def _method(name: str, arrow: str, assignments: Sequence[str]) -> tuple[ModuleType, Any]:
     """The module of a method and its settings, refused where they make no sense."""
-    from adhere.app.bounds import check_settings
-    from adhere.methods.catalogue import entry, load
+    from adhere.app.steps import method_with
 
-    module = load(entry(name, arrow))
-    settings = fill(module.Settings, parse_assignments(assignments), "the command line")
-    check_settings(settings, "the command line")
-    return module, settings
+    return method_with(name, arrow, parse_assignments(assignments), "the command line")
 
 
 def improve_command(**options: Any) -> int:
@@ -255,21 +241,24 @@ def improve_command(**options: Any) -> int:
     return begin(**options)
 
 
-def resume_command(folder: Path | None, output: Path, as_json: bool) -> int:
-    """Go on with a stopped run."""
-    from adhere.app.improve import go_on
+def resume_command(folder: Path | None, runs_folder: Path, as_json: bool) -> int:
+    """Go on with a stopped run, by the verb of its plan."""
+    from adhere.app import improve, steps
+    from adhere.app.session import verb_of
 
-    return go_on(folder or _newest(output, finished=False), as_json)
+    chosen = folder or _newest(runs_folder, finished=False)
+    go_on = steps.go_on if verb_of(chosen) in steps.VERBS else improve.go_on
+    return go_on(chosen, as_json)
 
 
-def _newest(output: Path, finished: bool) -> Path:
+def _newest(runs_folder: Path, finished: bool) -> Path:
     from adhere.store.run import find_runs, is_finished
 
-    found = [folder for folder in find_runs(output) if is_finished(folder) == finished]
+    found = [folder for folder in find_runs(runs_folder) if is_finished(folder) == finished]
     if not found:
         state = "finished" if finished else "unfinished"
         raise StoreError(
-            f"no {state} run in {output}", "See the runs with: adhere runs   (-o FOLDER for another place)"
+            f"no {state} run in {runs_folder}", "See the runs with: adhere runs   (-o FOLDER for another place)"
         )
     return found[-1]
 

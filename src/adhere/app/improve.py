@@ -7,7 +7,6 @@ every reply is in the journal, so going on after a crash is walking the same pat
 from __future__ import annotations
 
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +21,9 @@ from adhere.app.outcome import RoundResult, Rows, slices_for_json, summarise
 from adhere.app.output import check_folder, encoded, print_json, tell_rejected
 from adhere.app.recipe import Recipe, read_recipe, recipe_from
 from adhere.app.report import write_report
+from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, sealed_seeds, working
 from adhere.app.summary import write_summary
-from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, AdhereError, DataError, ModelError, StoreError
+from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, ModelError
 from adhere.core.model import Generates, Sampling, Scores, Trains
 from adhere.core.progress import Progress
 from adhere.core.record import Record, content_hash
@@ -38,7 +38,7 @@ from adhere.methods.catalogue import entry, load
 from adhere.models.budget import Budget, Ledger, Spent, metered, parse_budget
 from adhere.models.resolve import EMBEDDED
 from adhere.store.files import explained
-from adhere.store.run import Plan, Run, is_finished, read_about
+from adhere.store.run import Plan, Run
 from adhere.training.adapt import Tuned
 
 # How much of a budget may be gone at the end of each stage, so that every run ends with an evaluation.
@@ -193,13 +193,13 @@ def trainable(model: Generates, verb: str = "improve") -> Trains:
 def begin(**options: Any) -> int:
     """`adhere improve`: resolve the plan, make the run folder, work."""
     recipe = _recipe(options)
-    check_folder(options["output"])
+    check_folder(options["runs_folder"])
     seeds = _seeds(options["seeds_file"], options["held_out"], recipe)
     name = options["model_name"]
     if options["dry_run"]:
         if not name.startswith((EMBEDDED, "hub:")):  # these may have to be fetched, which a dry run does not
             trainable(open_generator(name))
-        plan = estimate(recipe, len(seeds), name, options["output"])
+        plan = estimate(recipe, len(seeds), name, options["runs_folder"])
         if options["as_json"]:
             print_json(plan)
         else:
@@ -207,13 +207,10 @@ def begin(**options: Any) -> int:
         return EXIT_FINE
     model = open_generator(name)
     trainable(model)
-    inputs = {
-        "model": model.fingerprint,
-        "seeds": content_hash([record.id for record in seeds]),
-        "model_name": name,
-    }
-    run = Run.create(options["output"], Plan("improve", recipe.as_values(), inputs), ["adhere", *sys.argv[1:]])
-    run.seal("seeds.jsonl", encoded(seeds))
+    inputs = model_inputs(name, model) | {"seeds": content_hash([record.id for record in seeds])}
+    run = begin_run(
+        options["runs_folder"], Plan("improve", recipe.as_values(), inputs), {"seeds.jsonl": encoded(seeds)}
+    )
     return _finish(run, model, seeds, options["as_json"])
 
 
@@ -245,48 +242,16 @@ def _limited(recipe: Recipe, values: dict[str, Any], limit: int) -> dict[str, An
 
 def go_on(folder: Path, as_json: bool) -> int:
     """`adhere resume`: walk the path of a stopped run again, asking only for what is missing."""
-    inputs = _plan_of(folder).inputs
-    if is_finished(folder):
-        raise StoreError(f"the run in {folder} is finished", f"Look at it: {folder / 'report.html'}")
-    model = open_generator(inputs["model_name"])
-    if model.fingerprint != inputs["model"]:
-        raise StoreError(
-            f"the model {inputs['model_name']!r} is not the one that this run began with",
-            "Bring the old weights back, or start a new run with: adhere improve",
-        )
-    sealed = folder / "out" / "seeds.jsonl"
-    if not sealed.is_file():
-        raise StoreError(f"{folder} was stopped before its seeds were sealed", "Delete the folder and start again.")
-    return _finish(Run.open(folder), model, list(read_records(sealed).records), as_json)
-
-
-def _plan_of(folder: Path) -> Plan:
-    """The plan in a run folder; a `StoreError` when it is damaged or not that of `adhere improve`."""
-    about = read_about(folder)
-    try:
-        plan = msgspec.convert(about["plan"], Plan)
-        recipe_from(plan.settings, "the run's plan")
-    except (msgspec.ValidationError, AdhereError) as error:
-        told = error.message if isinstance(error, AdhereError) else str(error)
-        raise StoreError(
-            f"the plan in {folder / 'run.json'} cannot be read: {told}",
-            "It was changed, or written by another version; start a new run with: adhere improve",
-        ) from None
-    missing = {"model", "model_name", "seeds"} - set(plan.inputs)
-    if plan.verb != "improve" or missing or not {"command", "created"} <= set(about):
-        raise StoreError(f"{folder} is not a whole run of adhere improve", "See the runs with: adhere runs")
-    return plan
+    plan = plan_of(folder, "improve", lambda one: recipe_from(one.settings, "the run's plan"), MODEL_INPUTS | {"seeds"})
+    model = model_of(plan)
+    seeds = sealed_seeds(folder)
+    return _finish(Run.open(folder), model, seeds, as_json)
 
 
 def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) -> int:
-    say(f"Run folder: {run.folder}")
-    try:
-        with TerminalProgress() as progress:
-            job = Job(run, progress)
-            base, results = job.work(model, seeds)
-    except BaseException:
-        run.close()
-        raise
+    with working(run), TerminalProgress() as progress:
+        job = Job(run, progress)
+        base, results = job.work(model, seeds)
     summary = summarise(job, model, base, results)
     write_summary(summary, run.folder / "summary.json")
     write_report(summary, run.folder / "report.html")

@@ -27,20 +27,25 @@ def check_file(path: Path | None) -> None:
     _check_writable(path.parent)
 
 
-def check_folder(path: Path) -> None:
-    """Refuse, before anything is paid for, an output folder that could not be made or written in."""
+def check_folder(path: Path, option: str = "-o") -> None:
+    """Refuse, before anything is paid for, a folder given by `option` that could not be made or written in."""
     if path.exists() and not path.is_dir():
-        raise SettingsError(f"-o should name a folder, {path} is a file", "Choose another name with -o FOLDER.")
-    _check_writable(path)
+        raise SettingsError(
+            f"{option} should name a folder, {path} is a file", f"Choose another name with {option} FOLDER."
+        )
+    _check_writable(path, option)
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(folder: Path, option: str = "-o") -> None:
     nearest = next((one for one in (folder, *folder.parents) if one.exists()), Path())
     if not nearest.is_dir():
-        raise StoreError(f"cannot write below {nearest}: it is a file, not a folder", "Choose another place with -o.")
+        raise StoreError(
+            f"cannot write below {nearest}: it is a file, not a folder", f"Choose another place with {option}."
+        )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise StoreError(
-            f"cannot write in {nearest}: no permission, or the disk is read-only", "Choose another place with -o."
+            f"cannot write in {nearest}: no permission, or the disk is read-only",
+            f"Choose another place with {option}.",
         )
 
 
@@ -59,10 +64,26 @@ def write_lines(path: Path | None, lines: Sequence[bytes]) -> None:
 
 def write_outcome(path: Path | None, kept: Sequence[Record], dropped: Sequence[Dropped], as_json: bool) -> int:
     """Write the rows of a step, and beside a file those it dropped; 1 when no row was kept."""
-    beside = path.with_name(path.stem + ".dropped.jsonl") if path is not None and not _is_special(path) else None
+    write_rows(path, kept, dropped)
+    return tell_outcome(path, kept, dropped, as_json)
+
+
+def write_rows(path: Path | None, kept: Sequence[Record], dropped: Sequence[Dropped]) -> None:
+    """Write the rows of a step, and beside a file those it dropped."""
+    beside = _beside(path)
     if beside is not None:
         write_lines(beside, encoded(dropped))
     write_lines(path, encoded(kept))
+
+
+def tell_outcome(
+    path: Path | None, kept: Sequence[Record], dropped: Sequence[Dropped], as_json: bool, sealed: Path | None = None
+) -> int:
+    """Say how many rows a step wrote to `path`; a `DataError` with exit status 1 when it kept none.
+
+    `sealed` is where dropped rows can be read when none were written beside `path`.
+    """
+    beside = _beside(path) or sealed
     say(f"{len(kept)} rows kept, {len(dropped)} dropped")
     if as_json:
         print_json({"kept": len(kept), "dropped": len(dropped), "output": None if path is None else str(path)})
@@ -71,6 +92,11 @@ def write_outcome(path: Path | None, kept: Sequence[Record], dropped: Sequence[D
     reasons = "".join(f"\n  {reason}" for reason in dict.fromkeys(row.reason[:160] for row in dropped[:3]))
     hint = f"All reasons are in {beside}." if beside else "Run with -o FILE to have all reasons in FILE.dropped.jsonl."
     raise DataError(f"no row was kept{'; the first reasons:' if reasons else ''}{reasons}", hint, EXIT_NOT_MET)
+
+
+def _beside(path: Path | None) -> Path | None:
+    """Where the dropped rows go: beside a file, and nowhere beside stdout, a device or a pipe."""
+    return path.with_name(path.stem + ".dropped.jsonl") if path is not None and not _is_special(path) else None
 
 
 def tell_rejected(source: Path, rejected: Sequence[RejectedRow]) -> None:

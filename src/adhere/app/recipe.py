@@ -173,5 +173,4 @@ def _table(values: Any, name: str, where: str) -> dict[str, Any]:
 
 
 def _stage_values(stage: Stage) -> dict[str, Any]:
-    values: dict[str, Any] = msgspec.to_builtins(stage.settings)
-    return {"method": stage.method, **values}
+    return {"method": stage.method, **dataclasses.asdict(stage.settings)}

@@ -102,7 +102,7 @@ def check_settings_class(module: ModuleType) -> None:
     for field in dataclasses.fields(kind):
         said = re.search(rf"(?<!\w){re.escape(field.name)}(?!\w)", kind.__doc__ or "")
         _require(said is not None, module, f"the docstring of Settings does not name {field.name!r}")
-    values = msgspec.to_builtins(settings)
+    values = dataclasses.asdict(settings)
     _require(fill(kind, values, "a recipe") == settings, module, "Settings do not round-trip through a recipe")
     words = {key: ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for key, v in values.items()}
     _require(fill(kind, words, "words") == settings, module, "Settings do not round-trip through key=value")

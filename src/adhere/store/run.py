@@ -14,7 +14,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,11 @@ class Run:
             self.journal.corrupt += 1
 
     @classmethod
-    def create(cls, root: Path, plan: Plan, command: Sequence[str]) -> Run:
-        """A new folder `root/DATE-VERB-HASH`; an unfinished one of the same plan is refused with a hint."""
+    def create(cls, root: Path, plan: Plan, command: Sequence[str], beside: Mapping[str, Any] | None = None) -> Run:
+        """A new folder `root/DATE-VERB-HASH`; an unfinished one of the same plan is refused with a hint.
+
+        `beside` goes into `run.json` beside the plan: what is to be remembered and cannot change results.
+        """
         stem = f"{datetime.date.today().isoformat()}-{plan.verb}-{plan.fingerprint[:6]}"
         folder = root / stem
         number = 1
@@ -88,6 +91,7 @@ class Run:
             number += 1
             folder = root / f"{stem}-{number}"
         about = {
+            **(beside or {}),
             "plan": msgspec.to_builtins(plan),
             "fingerprint": plan.fingerprint,
             "command": list(command),

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adhere.core.errors import DataError
 from adhere.core.method import Card
 from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
@@ -80,6 +81,11 @@ def tune(
     from adhere.training.losses import Dpo
     from adhere.training.schedule import Schedule
 
+    if not any(record.reply is not None and record.rejected is not None for record in records):
+        raise DataError(
+            f"dpo needs rows with a chosen and a rejected reply, found none among {len(records)}",
+            'A row is {"prompt": ..., "chosen": ..., "rejected": ...}.',
+        )
     encoded = encode_preferences(records, ChatTokenizer(model.weights), settings.max_length)
     progress("tune: pairs", encoded.counts.kept, encoded.counts.rows, encoded.counts.describe())
     numbers = asdict(settings)
