@@ -31,6 +31,7 @@ def complaints() -> list[str]:
                     found.append(f"{path}:{number}: a path of one machine: {line.strip()[:80]}")
         if path.suffix == ".md":
             text = path.read_text(encoding="utf-8")
+            found += [f"{path}: a number is still missing: {mark}" for mark in re.findall(r"@@\w*@@", text)]
             found += [f"{path}: broken link {link}" for link in LINK.findall(text) if not (path.parent / link).exists()]
             code = "\n".join("".join(pair) for pair in CODE.findall(text))
             verbs = set(COMMAND.findall(code)) - set(app.commands)
