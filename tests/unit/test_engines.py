@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,34 @@ def test_weights_that_change_under_a_model_are_noticed(tmp_path: Path, monkeypat
     tiny_weights(tmp_path / "m", seed=1)
     with pytest.raises(ModelError, match="changed while in use"):
         replies(model, asks(1, max_tokens=2))
+
+
+def test_the_engine_is_torch_where_openvino_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADHERE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ADHERE_ENGINE", raising=False)
+    folder = tiny_weights(tmp_path / "m")
+    assert "openvino" in LocalModel(folder, precision="f32").fingerprint
+    monkeypatch.setitem(sys.modules, "openvino_genai", None)
+    model = LocalModel(folder)
+    assert replies(model, asks(1, max_tokens=2))[0].tokens_out == 2
+    assert "/transformers-" in model.fingerprint
+    assert model.with_weights(folder, "again").fingerprint == model.fingerprint
+    with pytest.raises(ModelError, match="cannot be imported") as caught:
+        replies(LocalModel(folder, engine="openvino"), asks(1, max_tokens=2))
+    assert "ADHERE_ENGINE=torch" in caught.value.hint
+
+
+def test_the_engine_can_be_forced_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_weights(tmp_path / "m")
+    monkeypatch.setenv("ADHERE_ENGINE", "Torch")
+    assert "/transformers-" in LocalModel(folder).fingerprint
+    assert "openvino" in LocalModel(folder, engine="openvino", precision="f32").fingerprint
+    monkeypatch.setenv("ADHERE_ENGINE", "openvino")
+    assert "openvino" in LocalModel(folder, precision="f32").fingerprint
+    monkeypatch.setenv("ADHERE_ENGINE", "tensorflow")
+    with pytest.raises(SettingsError, match="ADHERE_ENGINE names no engine: 'tensorflow'") as caught:
+        LocalModel(folder)
+    assert "torch" in caught.value.hint
 
 
 def test_the_first_stop_string_counts() -> None:

@@ -9,7 +9,7 @@ from adhere.core.verifier import Verdict, Verifier
 from adhere.verify import case, keywords, language, length, punctuation
 from adhere.verify.additions import COMMON, OPENINGS, mentions, opened_with, with_letter
 from adhere.verify.constraint import ConstraintType, Params
-from adhere.verify.score import ConstraintVerifier, judge, loose_variants, scores
+from adhere.verify.score import ConstraintVerifier, judge, loose_variants
 
 TYPES = {kind.id: kind for family in (keywords, language, length, case, punctuation) for kind in family.TYPES}
 COMMA, WORDS = Check("punctuation:no_comma"), "length_constraints:number_words"
@@ -69,8 +69,16 @@ def test_impossible_parameters_are_errors() -> None:
         ("keywords:letter_frequency", {"letter": "ab", "let_frequency": 1, "let_relation": "at least"}),
         ("language:response_language", {"language": "klingon"}),
     ):
-        with pytest.raises(VerifierError):
-            judge((Check(kind, params),), "Some text.", TYPES)
+        with pytest.raises(VerifierError) as caught:
+            TYPES[kind].verify(TYPES[kind].validated(params), "Some text.")
+        outcome = judge((Check(kind, params), COMMA), "Some text.", TYPES)
+        bad, fine = outcome.checks
+        assert (bad.strict.passed, bad.loose.passed, fine.strict.passed) == (None, None, True)
+        assert caught.value.message in bad.strict.reason
+        assert outcome.prompt_passed() is None
+        verdict = ConstraintVerifier(TYPES).verify(Record((user("Say it."),), (Check(kind, params),)), "Some text.")
+        assert verdict.passed is None
+        assert caught.value.message in verdict.reason
 
 
 def test_nulls_are_dropped_and_whole_floats_are_counts() -> None:
@@ -146,12 +154,6 @@ def test_what_cannot_be_judged_is_counted_apart() -> None:
     ]
     assert [outcome.prompt_passed() for outcome in outcomes] == [None, False, True, None, None]
     assert "no such luck" in outcomes[0].checks[0].strict.reason
-    found = scores(outcomes)
-    assert (found.prompts, found.prompts_not_judged, found.instructions, found.not_judged) == (4, 2, 6, 3)
-    assert (found.prompt_strict, found.prompt_loose) == (0.5, 0.5)
-    assert found.instruction_strict == pytest.approx(2 / 3)
-    assert found.mean_strict == pytest.approx((0.5 + 2 / 3) / 2)
-    assert scores([]).instruction_strict == 0.0
 
 
 def test_constraint_verifier_joins_reasons_and_averages() -> None:

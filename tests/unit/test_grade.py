@@ -221,6 +221,22 @@ def test_gradings_that_do_not_belong_together_are_refused():
         list(paired_rows(two, grade(Stub(ANSWER), benchmark(NO_COMMA), (0, 2), WARM)))
 
 
+def test_nothing_judged_on_both_sides_is_no_comparison():
+    bench = benchmark(NO_COMMA)
+    silent, answers = grade(Stub(None), bench), grade(Stub(ANSWER), bench)
+    assert compare_graded(silent, answers) is None
+    assert compare_graded(answers, silent) is None
+
+
+def test_prompts_that_cannot_be_judged_whole_have_no_prompt_level():
+    bench = benchmark(NO_COMMA, Check("new:type"))
+    found = compare_graded(grade(Stub(ANSWER), bench), grade(Stub(ANSWER), bench))
+    assert found is not None
+    assert found.base == 1.0
+    assert found.prompt_level is None
+    assert "prompt_level" not in found.for_json()
+
+
 LOOP = "The ferry was late. " * 30
 
 
@@ -286,7 +302,34 @@ def test_a_model_that_stops_looping_is_not_punished_for_likelier_loops():
     found = guard_quality(grade(Stub((LOOP, "length")), bench), grade(Stub(ANSWER), bench), bench, Judge({}))
     assert found.passes
     assert found.measures[2].holds is None
-    assert "not judged" in found.reasons[0]
+    assert found.unjudged == ("log-likelihood under the original model",)
+    assert "not judged: 0 prompts have sound replies of both models, 10 are needed" in found.reasons[0]
+
+
+def test_likelihood_is_that_of_the_greedy_replies():
+    bench = plain()
+    sampled = [grade(Stub(text), bench, (0, 1), WARM) for text in (ANSWER, "Fog held the ferry at its pier until ten.")]
+    best, other = "The river was covered in fog until ten.", "There was fog until ten so the ferry waited."
+    judge = Judge({best: -0.2, other: -0.9})
+    greedy = (grade(Stub(best), bench), grade(Stub(other), bench))
+    found = guard_quality(*sampled, bench, judge, greedy=greedy)
+    assert {reply for _, reply in judge.asked} == {best, other}
+    likelihood = found.measures[2]
+    assert (likelihood.base, likelihood.tuned, likelihood.n) == (pytest.approx(-0.2), pytest.approx(-0.9), 12)
+    assert likelihood.holds is False
+    assert not found.passes
+    assert found.unjudged == ()
+    loops = guard_quality(*sampled, bench, judge, greedy=(grade(Stub((LOOP, "length")), bench), greedy[1]))
+    assert loops.passes
+    assert loops.unjudged == (likelihood.name,)
+
+
+def test_likelihoods_that_are_no_numbers_are_not_judged():
+    bench, other = plain(), "Fog held the ferry at its pier until ten."
+    judge = Judge({ANSWER: -0.5, other: float("-inf")})
+    found = guard_quality(grade(Stub(ANSWER), bench), grade(Stub(other), bench), bench, judge)
+    assert found.unjudged == ("log-likelihood under the original model",)
+    assert "12 of 12 pairs" in found.reasons[0]
 
 
 def test_without_a_scoring_model_the_likelihood_is_not_judged():
@@ -294,6 +337,8 @@ def test_without_a_scoring_model_the_likelihood_is_not_judged():
     found = guard_quality(grade(Stub(ANSWER), bench), grade(Stub(ANSWER), bench), bench)
     assert found.passes
     assert found.measures[2].holds is None
+    assert found.unjudged == (found.measures[2].name,)
+    assert "gives no likelihoods" in found.reasons[0]
     few = plain(4)
     strict = guard_quality(
         grade(Stub(ANSWER), few), grade(Stub(ANSWER), few), few, Judge({ANSWER: -1}), Margins(fewest=3)
@@ -305,3 +350,4 @@ def test_nothing_answered_does_not_pass():
     bench = plain()
     found = guard_quality(grade(Stub(None), bench), grade(Stub(ANSWER), bench), bench)
     assert not found.passes
+    assert found.unjudged == tuple(one.name for one in found.measures)

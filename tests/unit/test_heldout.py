@@ -2,13 +2,16 @@ from collections import Counter
 
 import pytest
 
+from adhere.core.benchmark import Benchmark
 from adhere.core.errors import DataError, SettingsError
-from adhere.core.record import Check, Record, user
+from adhere.core.record import Check, Message, Record, ToolResult, assistant, system, user
 from adhere.data.decontaminate import NgramIndex
 from adhere.data.novelty import rouge_l
 from adhere.data.seeds import shipped_seeds
 from adhere.evals.heldout import (
+    PARTS,
     SLICES,
+    VERSION,
     heldout_benchmark,
     heldout_prompts,
     overlap_finder,
@@ -16,11 +19,32 @@ from adhere.evals.heldout import (
     slice_types,
 )
 from adhere.verify.catalogue import ALL_TYPES, SEEN_FAMILIES, UNSEEN_FAMILIES
+from adhere.verify.score import ConstraintVerifier
+
+# Of version 3. When prompts, phrasings or the way of composing change on purpose: raise VERSION in
+# evals/heldout.py, put it here, and take the new values from
+#   python -c "from adhere.evals.heldout import *; [print(s, p, heldout_benchmark(s, part=p).fingerprint)
+#   for s in SLICES for p in PARTS]"
+# Numbers measured before and after are then of two benchmarks and must not be compared.
+PINNED_VERSION = "3"
+PINNED = {
+    ("seen", "development"): "ef6f8f52c9a8b30543180619d8bdb4cc33c0dd224d2a8c4108d4e75e6c7664d9",
+    ("seen", "test"): "2d33ebe55fc610a2057710043b2774aa0795b5d429d9a343dbad0ad72e1f62b9",
+    ("unseen", "development"): "a278dc18bda3d462a3799785c82839113283a4ba6fa241c53f4365c9911ada7a",
+    ("unseen", "test"): "a58b70e9fcbe9ecca1493ccd94807281cca562024bee75a35d5744adddd7993f",
+    ("plain", "development"): "9837295964e91650bcbc7dec0ebe79594325fcbd9b9bd3f1d01f584d915728ab",
+    ("plain", "test"): "30879ae62365aa9dbc4f0f1ef6703f2150d6630ef502586a36619bc1250b1b5f",
+}
 
 
 @pytest.fixture(scope="module")
 def benchmarks():
     return {slice: heldout_benchmark(slice) for slice in SLICES}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return {(slice, part): heldout_benchmark(slice, part=part) for slice in SLICES for part in PARTS}
 
 
 def families(benchmark):
@@ -37,6 +61,41 @@ def test_there_are_enough_prompts_and_none_twice():
         "plain": True,
     }
     assert len({prompt.instruction for prompt in prompts}) == len(prompts)
+
+
+def test_the_benchmark_is_the_one_that_its_version_names(parts):
+    assert VERSION == PINNED_VERSION
+    assert {key: one.fingerprint for key, one in parts.items()} == PINNED
+
+
+def test_parts_share_no_prompt_and_together_hold_all(parts):
+    sizes = {(slice, part): len(one.records) for (slice, part), one in parts.items()}
+    assert [sizes[slice, "development"] for slice in SLICES] == [80, 50, 40]
+    assert [sizes[slice, "test"] for slice in SLICES] == [105, 52, 46]
+    for slice in SLICES:
+        texts = [{one.notes["instruction"] for one in parts[slice, part].records} for part in PARTS]
+        assert not texts[0] & texts[1]
+        assert texts[0] | texts[1] == {prompt.text for prompt in heldout_prompts(slice)}
+
+
+@pytest.mark.parametrize("slice", SLICES)
+def test_no_seed_moves_a_prompt_into_the_other_part(slice):
+    development = {prompt.text for prompt in heldout_prompts(slice, "development")}
+    for seed in (1, 2):
+        test = heldout_benchmark(slice, seed=seed).records
+        assert not development & {record.notes["instruction"] for record in test}
+        assert {record.notes["part"] for record in test} == {"test"}
+
+
+def test_the_part_is_test_unless_asked_otherwise(parts):
+    assert heldout_benchmark("plain").fingerprint == parts["plain", "test"].fingerprint
+    assert parts["plain", "development"].name == "heldout-plain-development"
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(SettingsError, match="'tets'") as refused:
+        heldout_benchmark("plain", part="tets")
+    assert "'test'" in str(refused.value)
 
 
 def test_a_third_of_the_prompts_brings_a_text_of_its_own():
@@ -81,10 +140,12 @@ def test_slices_keep_to_their_families(benchmarks):
     assert slice_types("plain") == {}
 
 
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("slice", ["seen", "unseen"])
-def test_types_are_balanced(benchmarks, slice):
-    counts = Counter(check.kind for record in benchmarks[slice].records for check in record.checks)
-    assert set(counts) >= set(slice_types(slice)) - {"language:response_language"}
+def test_types_are_balanced(parts, slice, part):
+    counts = Counter(check.kind for record in parts[slice, part].records for check in record.checks)
+    few = {"language:response_language", "detectable_format:constrained_response"}  # they fit very few prompts
+    assert set(counts) >= set(slice_types(slice)) - few
     ordinary = sorted(counts.values())
     assert ordinary[-1] <= 3 * ordinary[len(ordinary) // 2]
 
@@ -121,17 +182,37 @@ def test_an_unknown_slice_is_refused():
         heldout_benchmark("sean")
 
 
-def test_clean_training_data_passes(benchmarks):
+def test_clean_training_data_passes():
     clean = [Record((user("What do snails eat in a greenhouse?"),), (Check("punctuation:no_comma", {}, "No commas."),))]
-    assert refuse_overlap(clean, list(benchmarks.values())) == 1
-    assert refuse_overlap(shipped_seeds(), list(benchmarks.values())) >= 150
+    assert refuse_overlap(clean) == 1
+    assert refuse_overlap(shipped_seeds()) >= 150
 
 
-def test_a_held_out_prompt_in_training_is_refused(benchmarks):
-    stolen = benchmarks["plain"].records[3]
-    text = stolen.instruction.upper() + " Please."
-    with pytest.raises(DataError, match="shares the words"):
-        refuse_overlap([Record((user("Fine."),)), Record((user(text),))], list(benchmarks.values()))
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("slice", SLICES)
+def test_any_held_out_prompt_in_training_is_refused(slice, part):
+    for prompt in heldout_prompts(slice, part)[::9]:
+        stolen = Record((user(prompt.text.upper() + " Please."),))
+        with pytest.raises(DataError, match="shares the words"):
+            refuse_overlap([Record((user("Fine."),)), stolen], [])
+
+
+def test_every_message_but_a_reply_is_looked_at():
+    text = heldout_prompts("plain")[5].text
+    offence_of = overlap_finder()
+    tool = Message("tool", (ToolResult("1", text),))
+    for hidden in (system(text), user(text), tool):
+        record = Record((hidden, user("Go on."), assistant("Fine.")))
+        assert offence_of(record) is not None
+    assert offence_of(Record((user("Go on."), assistant(text)))) is None
+
+
+def test_further_benchmarks_are_kept_apart_too():
+    extra = Record((user("Which nine things would a retired sailor pack for one winter ashore?"),))
+    more = Benchmark("extra", "1", (extra,), ConstraintVerifier(ALL_TYPES))
+    assert refuse_overlap([extra]) == 1
+    with pytest.raises(DataError, match="retired sailor"):
+        refuse_overlap([extra], [more])
 
 
 def test_a_held_out_family_in_training_is_refused(benchmarks):

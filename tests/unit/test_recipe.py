@@ -67,3 +67,19 @@ def test_a_wrong_round_is_refused_when_the_recipe_is_read(values: dict[str, Any]
         recipe_from(values, "a test")
     for part in parts:
         assert part in str(refused.value)
+
+
+def test_the_test_part_is_evaluated_unless_asked_otherwise() -> None:
+    benchmarks = recipe_from({}, "a test").benchmarks()
+    assert {name: len(one.records) for name, one in benchmarks.items()} == {"seen": 72, "unseen": 48, "plain": 40}
+    assert benchmarks["seen"].name == "heldout-seen"
+    choosing = recipe_from({"evaluate": {"part": "development", "seen": 72}}, "a test")
+    assert choosing.benchmarks()["seen"].name == "heldout-seen-development"
+    assert len(choosing.benchmarks()["seen"].records) == 72
+    assert recipe_from(choosing.as_values(), "the plan").evaluate == choosing.evaluate
+
+
+def test_an_unknown_part_is_refused_when_the_recipe_is_read() -> None:
+    with pytest.raises(SettingsError, match="'developement'") as refused:
+        recipe_from({"evaluate": {"part": "developement"}}, "a test")
+    assert "'development'" in str(refused.value)

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -9,6 +10,7 @@ from adhere.core.record import user
 from adhere.models.endpoint import Endpoint
 from adhere.models.resolve import open_model
 from adhere.models.scripted import tiny_weights
+from adhere.models.weights import check_weights
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +85,23 @@ def test_folders(tmp_path, local):
     tiny_weights(run / "kept")
     assert open_model(str(run)).folder == run / "kept"
     assert open_model(str(run)).name == "2026-run"
+
+
+def test_a_tuned_model_is_opened_where_tuning_left_it(tmp_path, local):
+    """As `adhere tune -o FOLDER` leaves it, and as a run links to it."""
+    run = tmp_path / "2026-run"
+    tuned = run / "out" / "round-1" / "tuned"
+    tiny_weights(tuned / "merged")
+    (tuned / "adapter").mkdir()
+    (tuned / "adapter" / "adapter_config.json").write_text("{}")
+    (tuned / "model.gguf").write_bytes(b"GGUF")
+    (tuned / "tuned.json").write_text("{}")
+    (run / "run.json").write_text("{}")
+    (run / "kept").symlink_to(Path("out/round-1/tuned"))
+    for folder, name in ((tuned, "tuned"), (run / "kept", "kept"), (run, "2026-run"), (tuned / "merged", "merged")):
+        model = open_model(str(folder))
+        assert (model.folder.resolve(), model.name) == (tuned / "merged", name)
+        check_weights(model.folder)
 
 
 def test_folders_without_a_model(tmp_path, local):

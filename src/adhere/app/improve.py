@@ -6,9 +6,10 @@ every reply is in the journal, so going on after a crash is walking the same pat
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,41 @@ import msgspec
 from adhere.app.asking import open_generator
 from adhere.app.display import TerminalProgress, print_result, say
 from adhere.app.estimate import estimate
-from adhere.app.outcome import RoundResult, Rows, slices_for_json, summarise
+from adhere.app.outcome import RoundResult, Rows, compared, slices_for_json, summarise
 from adhere.app.output import check_folder, encoded, print_json, tell_rejected
 from adhere.app.recipe import Recipe, read_recipe, recipe_from
 from adhere.app.report import write_report
-from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, sealed_seeds, working
+from adhere.app.session import (
+    MODEL_INPUTS,
+    begin_run,
+    model_inputs,
+    model_of,
+    plan_of,
+    read_rows,
+    released,
+    sealed_seeds,
+    working,
+)
 from adhere.app.summary import write_summary
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, ModelError
-from adhere.core.model import Generates, Sampling, Scores, Trains
+from adhere.core.model import Generates, Reply, Sampling, Scores, Trains
 from adhere.core.progress import Progress
 from adhere.core.record import Record, content_hash
-from adhere.core.step import divided
+from adhere.core.step import Dropped, divided
 from adhere.data.decontaminate import NgramIndex
 from adhere.data.read import read_records
 from adhere.data.seeds import shipped_seeds
-from adhere.evals.grade import Graded, compare_graded, grade
+from adhere.evals.grade import Graded, grade
 from adhere.evals.heldout import overlap_finder, refuse_overlap
 from adhere.evals.quality import QualityGuard, guard_quality
 from adhere.methods.catalogue import entry, load
-from adhere.models.budget import Budget, Ledger, Spent, metered, parse_budget
+from adhere.models.budget import BUDGET_SPENT, Budget, Ledger, Spent, metered, parse_budget
 from adhere.models.resolve import EMBEDDED
 from adhere.store.files import explained
 from adhere.store.run import Plan, Run
-from adhere.training.adapt import Tuned
+from adhere.training.adapt import CHECKPOINT_STEPS, Tuned
 
+NOTED_REPLIES = 100  # after so many replies the time spent goes into the journal
 # How much of a budget may be gone at the end of each stage, so that every run ends with an evaluation.
 SHARES = {"synth": 0.35, "tune": 0.7, "base": 0.85, "tuned": 1.0}
 
@@ -54,45 +66,75 @@ class Job:
         self.recipe = recipe_from(plan.settings, "the run's plan")
         self.now = self.recipe  # with the changes of the round at work
         self.progress = progress
+        self.number = 1
         self.budget = parse_budget(self.recipe.budget) if self.recipe.budget else Budget()
-        self.ledger = Ledger(_spent_before(run), earlier_s=run.elapsed_s)
+        stages, self.trained = _spent_before(run)
+        self.ledger = Ledger(stages, earlier_s=run.elapsed_s)
         self.benchmarks = self.recipe.benchmarks()
+        self._replies = 0
 
-    def asked(self, model: Generates, stage: str, share: str) -> Generates:
-        """`model` journaled, metered, and stopped when the stage's share of the budget is gone."""
-        part = SHARES[share]
-        limit = Budget(
+    @property
+    def name(self) -> str:
+        """That of the round at work."""
+        return f"round-{self.number}"
+
+    def limit(self, share: str) -> Budget:
+        """How much may be spent in all when this stage of the round ends; each round has an equal part."""
+        part = (self.number - 1 + SHARES[share]) / self.recipe.rounds
+        return Budget(
             None if self.budget.tokens is None else int(part * self.budget.tokens),
             None if self.budget.minutes is None else part * self.budget.minutes,
         )
-        self.run.stage = stage
-        return self.run.remember(metered(model, self.ledger, limit))
 
-    def tune_must_stop(self) -> bool:
-        """Whether training has used up its share of the minutes."""
-        minutes = self.budget.minutes
-        return minutes is not None and self.ledger.elapsed_s / 60 >= SHARES["tune"] * minutes
+    @contextlib.contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Journal and book everything inside the block under `stage`, its time too."""
+        self.run.stage = stage
+        with self.ledger.at(stage):
+            try:
+                yield
+            finally:
+                self.note_spent()
+
+    def note_spent(self) -> None:
+        """Journal what only this process knows: the seconds of the stage, and the tokens trained on."""
+        seconds = self.ledger.stages[self.ledger.stage].seconds
+        self.run.log("spent", seconds=round(seconds, 3), round=self.name, trained=self.trained.get(self.name, 0))
+
+    def asked(self, model: Generates, limit: Budget) -> Generates:
+        """`model` journaled, metered, and stopped at `limit`."""
+        return self.run.remember(metered(model, self.ledger, limit), self._replied)
+
+    def _replied(self, reply: Reply) -> None:
+        self._replies += 1
+        if self._replies % NOTED_REPLIES == 0:
+            self.note_spent()
 
     # -- stages -----------------------------------------------------------------------------------------
 
     def synthesise(self, model: Generates, seeds: Sequence[Record], name: str) -> Rows:
         """Composed rows with verified replies; sealed as `NAME/synth.jsonl`."""
+        sealed = self._sealed(name, "synth")
+        if sealed is not None:
+            return sealed
         stage = self.now.synth
         arrow = load(entry(stage.method, "synth")).synth
-        with self.ledger.at("synthesise"):
-            asked = self.asked(model, "synthesise", "synth")
-            rows = Rows(*divided(arrow(seeds, asked, stage.settings, self.recipe.seed, self.progress)))
-        self._seal(name, "synth", rows)
-        return rows
+        seed = self.recipe.seed + 1000 * (self.number - 1)  # other prompts in each round
+        with self.at("synthesise"):
+            asked = self.asked(model, self.limit("synth"))
+            rows = Rows(*divided(arrow(seeds, asked, stage.settings, seed, self.progress)))
+        return self._seal(name, "synth", rows)
 
     def choose(self, made: Sequence[Record], name: str) -> Rows:
         """Verified, novel, balanced rows, none of which overlaps with held-out prompts."""
+        sealed = self._sealed(name, "select")
+        if sealed is not None:
+            return sealed
         stage = self.now.select
         arrow = load(entry(stage.method, "select")).select
         rows = Rows(*divided(arrow(made, stage.settings, self.recipe.seed, self.progress)))
         refuse_overlap(rows.kept, list(self.benchmarks.values()))
-        self._seal(name, "select", rows)
-        return rows
+        return self._seal(name, "select", rows)
 
     def tune(self, model: Trains, rows: Sequence[Record], name: str) -> Tuned:
         """The tuned model in `NAME/tuned`; training goes on from its newest checkpoint."""
@@ -101,8 +143,7 @@ class Job:
         close = getattr(model, "close", None)
         if close is not None:
             close()  # the engine's memory is needed for training
-        self.run.stage = "tune"
-        with self.ledger.at("tune"), self.ledger.timed():
+        with self.at("tune"), self.ledger.timed() as lap:
             tuned: Tuned = arrow(
                 model,
                 rows,
@@ -110,7 +151,7 @@ class Job:
                 stage.settings,
                 self.recipe.seed,
                 self.progress,
-                self.tune_must_stop,
+                TrainingLimit(self, lap),
             )
         self.run.log("tuned", round=name)
         return tuned
@@ -120,16 +161,41 @@ class Job:
         settings = self.recipe.evaluate
         seeds = [1000 * self.recipe.seed + number for number in range(settings.seeds)]
         sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
-        with self.ledger.at(f"evaluate {which}"):
-            asked = self.asked(model, f"evaluate {which}", which)
-            return {
-                name: grade(asked, one, seeds, sampling, _named(self.progress, f"{which} model"))
-                for name, one in self.benchmarks.items()
-            }
+        progress = _named(self.progress, f"{which} model")
+        parts = len(self.benchmarks) * (2 if which == "base" else 1)  # the tuned model has to be graded as well
+        found = {}
+        with self.at(f"evaluate {which}"):
+            for number, (name, one) in enumerate(self.benchmarks.items()):
+                asked = self.asked(model, self._slice_limit(f"{self.name}/{which}/{name}", parts - number))
+                found[name] = grade(asked, one, seeds, sampling, progress)
+        return found
 
-    def _seal(self, name: str, stage: str, rows: Rows) -> None:
+    def _slice_limit(self, part: str, parts: int) -> Budget:
+        """The limit of one slice: an equal part of what is left when it begins, the same again after a resume."""
+        if self.budget == Budget():
+            return self.budget
+        for line in self.run.logged("limit"):
+            with contextlib.suppress(msgspec.ValidationError):
+                found = msgspec.convert(line, _LimitLine)
+                if found.part == part:
+                    return found.limit
+        limit = self.ledger.part_of_rest(self.limit("tuned"), parts)
+        self.run.log("limit", part=part, limit=msgspec.to_builtins(limit))
+        return limit
+
+    def _seal(self, name: str, stage: str, rows: Rows) -> Rows:
         self.run.seal(f"{name}/{stage}.jsonl", encoded(rows.kept))
         self.run.seal(f"{name}/{stage}.dropped.jsonl", encoded(rows.dropped))
+        return rows
+
+    def _sealed(self, name: str, stage: str) -> Rows | None:
+        """The rows of a stage that an earlier session finished: later stages rest on them, whatever failed then."""
+        kept, dropped = f"{name}/{stage}.jsonl", f"{name}/{stage}.dropped.jsonl"
+        if not (self.run.is_sealed(kept) and self.run.is_sealed(dropped)):
+            return None
+        self.run.pass_over(dropped)
+        out = self.run.folder / "out"
+        return Rows(read_rows(out / kept, Record), read_rows(out / dropped, Dropped))
 
     # -- the loop ---------------------------------------------------------------------------------------
 
@@ -140,19 +206,21 @@ class Job:
         results: list[RoundResult] = []
         current = model
         for number in range(1, self.recipe.rounds + 1):
-            name = f"round-{number}"
+            self.number, name = number, f"round-{number}"
             self.now = self.recipe.at(number)
             made = self.synthesise(current, seeds, name)
             chosen = self.choose(made.kept, name)
             if not chosen.kept and results:
                 break
+            if not chosen.kept and any(BUDGET_SPENT in row.reason for row in made.dropped):
+                return base, [RoundResult(name, made, chosen)]
             refuse_nothing(made, chosen)
             tuned = self.tune(trainable(current), chosen.kept, name)
             base = base or self.evaluate(model, "base")
             best = best or base
             after = self.evaluate(tuned.model, "tuned")
             guard = self.guard(model, base["plain"], after["plain"])
-            step = compare_graded(best["seen"], after["seen"])
+            step = compared(best["seen"], after["seen"])
             results.append(RoundResult(name, made, chosen, tuned, after, guard, step))
             if not results[-1].kept:
                 break
@@ -162,8 +230,38 @@ class Job:
     def guard(self, model: Generates, base: Graded, tuned: Graded) -> QualityGuard:
         """Whether ordinary answers survived, with likelihoods under the original model."""
         original = model if isinstance(model, Scores) else None
-        with self.ledger.at("evaluate tuned"):
+        with self.at("evaluate tuned"):
             return guard_quality(base, tuned, self.benchmarks["plain"], original)
+
+
+class TrainingLimit:
+    """Says when training has used its share of the budget, and books the tokens of each step.
+
+    Tokens are those since the first step of the round: steps that are done again after a crash count once.
+    """
+
+    def __init__(self, job: Job, lap: Callable[[], None]) -> None:
+        self._job, self._lap, self._steps = job, lap, 0
+
+    def __call__(self) -> bool:
+        """Whether to stop before the next step."""
+        job = self._job
+        is_spent = bool(job.ledger.shortfall(job.limit("tune")))
+        if is_spent:
+            self._lap()
+            job.note_spent()
+        return is_spent
+
+    def trained(self, tokens: int) -> None:
+        """Book how many tokens this training went through so far."""
+        job, before = self._job, self._job.trained.get(self._job.name, 0)
+        if tokens > before:
+            job.ledger.book_training(tokens - before)
+            job.trained[job.name] = tokens
+        self._lap()
+        self._steps += 1
+        if self._steps % CHECKPOINT_STEPS == 0:
+            job.note_spent()
 
 
 def refuse_nothing(made: Rows, chosen: Rows) -> None:
@@ -255,23 +353,37 @@ def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) 
     summary = summarise(job, model, base, results)
     write_summary(summary, run.folder / "summary.json")
     write_report(summary, run.folder / "report.html")
+    chosen = next((one.tuned.folder for one in reversed(results) if one.kept and one.tuned), None)
+    with released(run):
+        _link(run.folder, chosen)
     run.finish()
-    _keep(run.folder, results)
+    _tidy(run.folder, results, chosen)
     print_result(summary)
+    for one in summary.unmeasured:
+        say(f"{one.name}: not measured")
+    if summary.stopped:
+        say(f"Stopped early: {summary.stopped}")
     say(f"Report: {run.folder / 'report.html'}")
     if as_json:
         print_json(slices_for_json(summary))
     return EXIT_FINE
 
 
-def _keep(run: Path, results: Sequence[RoundResult]) -> None:
-    """Link `kept` to the last kept model; of the models that were not kept only the adapter stays."""
-    chosen = next((one.tuned.folder for one in reversed(results) if one.kept), None)
+def _link(run: Path, chosen: Path | None) -> None:
+    """Let `kept` point to the last kept model, before the run counts as finished."""
+    link = run / "kept"
     with explained(run):
-        if chosen is not None and not (run / "kept").is_symlink():
-            (run / "kept").symlink_to(chosen.relative_to(run))
+        if link.is_symlink():  # of a session that was cut short after this
+            link.unlink()
+        if chosen is not None:
+            link.symlink_to(chosen.relative_to(run))
+
+
+def _tidy(run: Path, results: Sequence[RoundResult], chosen: Path | None) -> None:
+    """Of the models that were not kept leave only the adapter; they were needed until now to go on after a crash."""
+    with explained(run):
         for one in results:
-            if one.tuned.folder != chosen:
+            if one.tuned is not None and one.tuned.folder != chosen:
                 shutil.rmtree(one.tuned.folder / "merged", ignore_errors=True)
                 (one.tuned.folder / "model.gguf").unlink(missing_ok=True)
 
@@ -301,12 +413,33 @@ def _named(progress: Progress, who: str) -> Progress:
     return report
 
 
-def _spent_before(run: Run) -> dict[str, Spent]:
-    """What earlier sessions of the run paid for, from its journal."""
+class _SpentLine(msgspec.Struct):
+    stage: str
+    seconds: float
+    round: str
+    trained: int
+
+
+class _LimitLine(msgspec.Struct):
+    part: str
+    limit: Budget
+
+
+def _spent_before(run: Run) -> tuple[dict[str, Spent], dict[str, int]]:
+    """What earlier sessions of the run paid for, by stage, and the tokens trained on, by round; from its journal."""
     stages: dict[str, Spent] = {}
-    for line in run.logged("reply"):
-        spent = stages.setdefault(line["stage"], Spent())
+    trained: dict[str, int] = {}
+    for stage, reply in run.accepted:
+        spent = stages.setdefault(stage, Spent())
         spent.calls += 1
-        spent.tokens_in += line["reply"].get("tokens_in", 0)
-        spent.tokens_out += line["reply"].get("tokens_out", 0)
-    return stages
+        spent.tokens_in += reply.tokens_in
+        spent.tokens_out += reply.tokens_out
+    for line in run.logged("spent"):
+        with contextlib.suppress(msgspec.ValidationError):
+            found = msgspec.convert(line, _SpentLine)
+            spent = stages.setdefault(found.stage, Spent())
+            spent.seconds = max(spent.seconds, found.seconds)
+            trained[found.round] = max(trained.get(found.round, 0), found.trained)
+    if trained:
+        stages.setdefault("tune", Spent()).trained = sum(trained.values())
+    return stages, trained

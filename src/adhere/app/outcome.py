@@ -27,6 +27,7 @@ from adhere.app.summary import (
     SynthCounts,
     Trouble,
     Tuning,
+    Unmeasured,
 )
 from adhere.core.benchmark import Benchmark
 from adhere.core.model import Model
@@ -53,28 +54,47 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class RoundResult(msgspec.Struct, frozen=True):
-    """One round: its rows, its model, how that was graded, and the step against the best model before."""
+    """One round: its rows, its model, how that was graded, and the step against the best model before.
+
+    `tuned`, `after` and `guard` are missing where the budget left no row to tune on, `step` where no prompt was
+    judged for both models.
+    """
 
     name: str
     made: Rows
     chosen: Rows
-    tuned: Tuned
-    after: dict[str, Graded]
-    guard: QualityGuard
-    step: Comparison
+    tuned: Tuned | None = None
+    after: dict[str, Graded] = {}
+    guard: QualityGuard | None = None
+    step: Comparison | None = None
 
     @property
     def kept(self) -> bool:
         """Better on the seen slice with its whole interval above zero, and ordinary answers are intact."""
+        if self.step is None or self.guard is None:
+            return False
         return self.step.interval.low > 0 and self.guard.passes
+
+
+def compared(base: Graded | None, tuned: Graded | None) -> Comparison | None:
+    """Base against tuned; None where no prompt was judged for both."""
+    if base is None or tuned is None:
+        return None
+    if not any(one.judged and other.judged for one, other in paired_rows(base, tuned)):
+        return None
+    return compare_graded(base, tuned)
 
 
 def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence[RoundResult]) -> ImproveSummary:
     """Everything the report shows, about the last kept round, or about the last one when none was kept."""
     shown = next((one for one in reversed(results) if one.kept), results[-1])
     about = job.run.about
-    slices = tuple(
-        _slice(name, base[name], shown.after[name], job.benchmarks[name], shown.guard) for name in job.benchmarks
+    found = {name: _slice(name, base, shown, one) for name, one in job.benchmarks.items()}
+    slices = tuple(one for one in found.values() if one is not None)
+    unmeasured = tuple(
+        Unmeasured(name, job.recipe.evaluate.seeds, _floor(job.benchmarks[name]), name == "seen")
+        for name, one in found.items()
+        if one is None
     )
     return ImproveSummary(
         run=job.run.folder.name,
@@ -88,18 +108,14 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
         why=_why(shown),
         stopped=_stopped(base, shown),
         minutes=tuple(StageTime(stage, spent.seconds / 60) for stage, spent in job.ledger.stages.items()),
+        elapsed_minutes=job.run.elapsed_s / 60,
         settings=_settings(job.recipe.as_values()),
         synth=_synth_counts(shown.made),
         select=_select_counts(shown),
         tuning=_tuning(shown, base),
         slices=slices,
-        export=Export(
-            tuple(
-                Agreement(f"trained model and {one.file}", one.worst_difference, one.tolerance, one.rows)
-                for one in shown.tuned.agreements
-            ),
-            tuple(shown.tuned.files) if shown.kept else ("adapter",),
-        ),
+        unmeasured=unmeasured,
+        export=_export(shown),
         examples=_examples(job.benchmarks, base, shown.after),
         troubles=_troubles(base, shown),
         costs=tuple(
@@ -107,18 +123,18 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
             for stage, one in job.ledger.stages.items()
             if one.calls
         ),
-        notes=tuple(_round_note(one) for one in results) if len(results) > 1 else (),
+        notes=_notes(job, results, unmeasured),
     )
 
 
 def slices_for_json(summary: ImproveSummary) -> dict[str, Any]:
-    """The documented object of `adhere improve --json`."""
+    """The documented object of `adhere improve --json`; a slice that was not measured has nulls."""
+    floors = {one.name: one.floor for one in summary.slices} | {one.name: one.floor for one in summary.unmeasured}
     return {
         "kept": bool(summary.kept),
         "minutes": round(summary.total_minutes, 2),
-        "floor": {
-            one.name: {"answer": one.floor.answer, "score": one.floor.score} for one in summary.slices if one.floor
-        },
+        "stages": {one.stage: round(one.minutes, 2) for one in summary.minutes},
+        "floor": {name: {"answer": one.answer, "score": one.score} for name, one in floors.items() if one},
         "slices": {
             one.name: {
                 "base": one.base,
@@ -129,12 +145,20 @@ def slices_for_json(summary: ImproveSummary) -> dict[str, Any]:
                 "seeds": one.seeds,
             }
             for one in summary.slices
+        }
+        | {
+            one.name: {"base": None, "tuned": None, "difference": None, "interval": None, "n": 0, "seeds": one.seeds}
+            for one in summary.unmeasured
         },
         "run": summary.folder,
     }
 
 
 def _why(shown: RoundResult) -> str:
+    if shown.tuned is None:
+        return "The budget left no row to tune on"
+    if shown.step is None or shown.guard is None:
+        return "No prompt of the seen families was judged for both models"
     interval = shown.step.interval
     words = f"The interval on seen families is {100 * interval.low:+.1f} to {100 * interval.high:+.1f} points"
     if interval.low <= 0:
@@ -152,7 +176,7 @@ def _stopped(base: dict[str, Graded], shown: RoundResult) -> str:
         "evaluate": sum(error.startswith(BUDGET_SPENT) for error in rows),
     }
     found = [f"{count} asks of {stage}" for stage, count in unasked.items() if count]
-    if shown.tuned.report.stopped:
+    if shown.tuned is not None and shown.tuned.report.stopped:
         found.append(f"tuning after {shown.tuned.report.steps} of {shown.tuned.report.planned_steps} steps")
     return f"the budget cut short {' and '.join(found)}" if found else ""
 
@@ -210,8 +234,22 @@ def _select_counts(shown: RoundResult) -> SelectCounts:
     )
 
 
-def _tuning(shown: RoundResult, base: dict[str, Graded]) -> Tuning:
+def _export(shown: RoundResult) -> Export | None:
+    if shown.tuned is None:
+        return None
+    return Export(
+        tuple(
+            Agreement(f"trained model and {one.file}", one.worst_difference, one.tolerance, one.rows)
+            for one in shown.tuned.agreements
+        ),
+        tuple(shown.tuned.files) if shown.kept else ("adapter",),
+    )
+
+
+def _tuning(shown: RoundResult, base: dict[str, Graded]) -> Tuning | None:
     tuned = shown.tuned
+    if tuned is None:
+        return None
     return Tuning(
         method=tuned.method,
         rows=tuned.counts.rows,
@@ -230,17 +268,23 @@ def _stops(graded: dict[str, Graded]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def _slice(name: str, base: Graded, tuned: Graded, benchmark: Benchmark, guard: QualityGuard) -> Slice:
-    found = compare_graded(base, tuned)
+def _floor(benchmark: Benchmark) -> Floor | None:
     floor = null_floor(benchmark.records, ALL_TYPES)
+    return Floor(floor.best_followed.answer, floor.best_followed.followed) if floor else None
+
+
+def _slice(name: str, before: dict[str, Graded], shown: RoundResult, benchmark: Benchmark) -> Slice | None:
+    base, tuned, guard = before.get(name), shown.after.get(name), shown.guard
+    found = compared(base, tuned)
+    if found is None or base is None or tuned is None:
+        return None
     measures = [Measure("replies that stop", base.stops or 0.0, tuned.stops or 0.0)]
     if found.prompt_level is not None:
-        before, after, _ = found.prompt_level
-        measures.insert(0, Measure("all constraints followed", before, after))
-    if name == "plain":
+        strictly, now, _ = found.prompt_level
+        measures.insert(0, Measure("all constraints followed", strictly, now))
+    if name == "plain" and guard is not None:
         measures = [Measure(one.name, one.base, one.tuned, one.unit) for one in guard.measures]
         measures.append(Measure("length", *guard.words, unit="words"))
-    best = floor.best_followed if floor else None
     return Slice(
         name=name,
         measured=found.measured,
@@ -251,7 +295,7 @@ def _slice(name: str, base: Graded, tuned: Graded, benchmark: Benchmark, guard: 
         n=found.interval.n,
         seeds=found.seeds,
         detectable=found.interval.minimum_detectable,
-        floor=Floor(best.answer, best.followed) if best else None,
+        floor=_floor(benchmark),
         by_seed=found.by_seed,
         kinds=tuple(KindScore(one.kind, one.base, one.tuned, one.n) for one in found.kinds),
         measures=tuple(measures),
@@ -265,6 +309,8 @@ def _examples(
     """Of each slice the first prompts, one reply each: chosen by position, not by how well they turned out."""
     shown = []
     for name, benchmark in benchmarks.items():
+        if name not in base or name not in after:
+            continue
         records = {record.id: record for record in benchmark.records}
         seen: set[str] = set()
         for before, now in paired_rows(base[name], after[name]):
@@ -295,7 +341,20 @@ def _troubles(base: dict[str, Graded], shown: RoundResult) -> tuple[Trouble, ...
     return tuple(Trouble(where, count, reason) for (where, reason), count in found.most_common(10))
 
 
+def _notes(job: Job, results: Sequence[RoundResult], unmeasured: Sequence[Unmeasured]) -> tuple[str, ...]:
+    notes = [f"Slice {one.name}: not measured, no prompt was judged for both models." for one in unmeasured]
+    if job.recipe.rounds > 1:
+        notes.append(
+            "Whether to go on was decided after each round on the same held-out prompts of the seen slice, so the "
+            "result of later rounds is chosen on what it is reported on and leans to the good side."
+        )
+    if len(results) > 1:
+        notes += [_round_note(one) for one in results]
+    return tuple(notes)
+
+
 def _round_note(one: RoundResult) -> str:
-    score = one.after["seen"].mean(followed)
+    score = one.after["seen"].mean(followed) if "seen" in one.after else None
+    shown = "were not measured" if score is None else f"{100 * score:.1f} %"
     word = "kept" if one.kept else "not kept"
-    return f"{one.name}: {word}; constraints followed on seen families {100 * (score or 0):.1f} %; {_why(one)}"
+    return f"{one.name}: {word}; constraints followed on seen families {shown}; {_why(one)}"

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from adhere.app.bounds import check_settings
 from adhere.core.benchmark import Benchmark
 from adhere.core.errors import SettingsError, did_you_mean
 from adhere.core.settings import fill, parse_assignments, read_toml
-from adhere.evals.heldout import Slice, heldout_benchmark
+from adhere.evals.heldout import Part, Slice, check_part, heldout_benchmark
 from adhere.methods.catalogue import entry, load
 
 METHODS = {"synth": "complex-to-simple", "select": "verified-novel", "tune": "sft"}
@@ -25,8 +25,13 @@ OPTIONS = ("rounds", "seed", "budget")
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The held-out evaluation: prompts of each slice, sampling seeds per prompt, and how to sample."""
+    """The held-out evaluation: prompts of each slice, sampling seeds per prompt, and how to sample.
 
+    `part` is `test`, whose results are reported, or `development`, by whose results settings may be chosen. The
+    default numbers are a prefix of `test`, which has 105, 52 and 46 prompts; `development` has 80, 50 and 40.
+    """
+
+    part: str = "test"
     seen: int = 72
     unseen: int = 48
     plain: int = 40
@@ -73,13 +78,14 @@ class Recipe(msgspec.Struct, frozen=True):
         return found
 
     def benchmarks(self) -> dict[str, Benchmark]:
-        """The three held-out slices by name: `seen`, `unseen`, `plain`."""
+        """The three held-out slices by name, `seen`, `unseen`, `plain`, of the part that is evaluated."""
         counts: dict[Slice, int] = {
             "seen": self.evaluate.seen,
             "unseen": self.evaluate.unseen,
             "plain": self.evaluate.plain,
         }
-        return {name: heldout_benchmark(name, count) for name, count in counts.items()}
+        part = cast(Part, self.evaluate.part)
+        return {name: heldout_benchmark(name, count, part=part) for name, count in counts.items()}
 
     def as_values(self) -> dict[str, Any]:
         """Plain values, nulls kept, from which `recipe_from` makes an equal recipe."""
@@ -124,6 +130,7 @@ def recipe_from(values: Mapping[str, Any], where: str) -> Recipe:
     stages = {name: _stage(name, values.get(name, {}), where) for name in METHODS}
     evaluation = fill(Evaluation, _table(values.get("evaluate", {}), "evaluate", where), f"[evaluate] of {where}")
     check_settings(evaluation, f"[evaluate] of {where}")
+    check_part(evaluation.part)
     rounds, seed = _whole(values, "rounds", 1, where), _whole(values, "seed", 0, where)
     if rounds < 1:
         raise SettingsError(f"rounds in {where} should be at least 1, found {rounds}", "One round is: rounds = 1")

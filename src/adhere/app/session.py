@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,8 +20,10 @@ from adhere.core.errors import AdhereError, StoreError
 from adhere.core.model import Generates
 from adhere.core.record import Record
 from adhere.data.read import read_records
+from adhere.store.files import explained
 from adhere.store.run import Plan, Run, is_finished, read_about
 
+T = TypeVar("T")
 MODEL_INPUTS = frozenset({"model", "model_name"})
 
 
@@ -93,6 +95,18 @@ def sealed_input(folder: Path, name: str, what: str) -> Path:
 def sealed_seeds(folder: Path) -> list[Record]:
     """The records that a run began with."""
     return list(read_records(sealed_input(folder, "seeds.jsonl", "seeds")).records)
+
+
+def read_rows(path: Path, kind: type[T]) -> list[T]:
+    """The rows of a sealed output; a `StoreError` naming the file where it cannot be read."""
+    with explained(path):
+        lines = path.read_bytes().splitlines()
+    try:
+        return [msgspec.json.decode(line, type=kind) for line in lines]
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error}", "The run folder is damaged; run the command again."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -121,7 +121,7 @@ def _begin(verb: str, settings: Any, model: Generates, options: Mapping[str, Any
         if options.get("data") is not None:  # the user knows the file by its own name
             copy = _sealed(run.folder, "data")
             error.message = error.message.replace(str(copy), str(options["data"]))
-        if not (run.folder / "journal.jsonl").stat().st_size:
+        if not run.has_asked:
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
 

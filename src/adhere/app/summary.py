@@ -156,6 +156,15 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     not_judged: int = 0
 
 
+class Unmeasured(msgspec.Struct, frozen=True):
+    """A slice without one prompt that was judged for both models; `decides` marks the one that keeping rests on."""
+
+    name: str
+    seeds: int
+    floor: Floor | None = None
+    decides: bool = False
+
+
 class Agreement(msgspec.Struct, frozen=True):
     """How far two forms of the tuned model differ: largest absolute log-probability difference, in nats."""
 
@@ -209,8 +218,9 @@ class ImproveSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `adhere improve` run.
 
     `kept` is None when it did not come to a decision; `why` gives the reason in words. `stopped` says why
-    the run ended early (a spent budget), `slices` start with the one that decides. `settings` are name
-    and value as text, grouped by stage in the order to show.
+    the run ended early (a spent budget), `slices` start with the one that decides, `unmeasured` are those without
+    a judged pair. `settings` are name and value as text, grouped by stage in the order to show. `elapsed_minutes` is
+    the whole run, all its sessions together; `minutes` are those of its stages.
     """
 
     run: str
@@ -224,11 +234,13 @@ class ImproveSummary(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     stopped: str = ""
     minutes: tuple[StageTime, ...] = ()
+    elapsed_minutes: float | None = None
     settings: dict[str, dict[str, str]] = {}
     synth: SynthCounts | None = None
     select: SelectCounts | None = None
     tuning: Tuning | None = None
     slices: tuple[Slice, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
     export: Export | None = None
     examples: tuple[Example, ...] = ()
     troubles: tuple[Trouble, ...] = ()
@@ -237,7 +249,9 @@ class ImproveSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def total_minutes(self) -> float:
-        """Minutes over all stages."""
+        """Minutes of the whole run; those of all stages where that is not known."""
+        if self.elapsed_minutes is not None:
+            return self.elapsed_minutes
         return sum(time.minutes for time in self.minutes)
 
 
@@ -259,7 +273,7 @@ class Headline(msgspec.Struct, frozen=True):
 def headline(summary: ImproveSummary) -> Headline:
     """The verdict with its numbers, from the first slice."""
     decision = {True: "Kept", False: "Not kept", None: "No verdict"}[summary.kept]
-    if not summary.slices:
+    if not summary.slices or any(one.decides for one in summary.unmeasured):
         return Headline(f"{decision}: {summary.stopped or summary.why or 'the evaluation did not run'}".rstrip("."))
     first = summary.slices[0]
     digits = _digits(first)

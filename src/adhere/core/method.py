@@ -1,4 +1,4 @@
-"""`Method`: a module with `CARD`, `Settings`, one arrow function and `prove`."""
+"""`Method`: a module with `CARD`, `Settings` and one arrow function."""
 
 from __future__ import annotations
 
@@ -21,18 +21,3 @@ class Card(msgspec.Struct, frozen=True):
     seed: int | None = None
     needs: tuple[str, ...] = ()
     builds_on: tuple[str, ...] = ()
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """A claim that was run: declared relation and margin, paired difference and its interval."""
-
-    claim: str
-    metric: str
-    baseline: float
-    treated: float
-    relation: str
-    margin: float
-    n: int
-    seeds: int
-    interval: tuple[float, float]
-    holds: bool

@@ -26,9 +26,7 @@ def balanced(
         raise SettingsError(f"the limit should be 0 or more, found {limit}")
     if limit is None or limit >= len(records):
         return list(records)
-    cells = [
-        sorted({(family, len(record.checks)) for family in list(families_of(record)) or [""]}) for record in records
-    ]
+    cells = [_cells(record, families_of) for record in records]
     chosen = _choose([record.id for record in records], cells, limit, seed)
     return [record for position, record in enumerate(records) if position in chosen]
 

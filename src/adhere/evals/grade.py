@@ -130,8 +130,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """A slice, base against tuned. `base`, `tuned` and `difference` rest on the same pairs.
 
     `measured` says what the share is of. `by_seed` is the tuned share per seed, `kinds` the constraint types,
-    `prompt_level` the share of replies with every constraint followed (None for records without any), `verdict`
-    one sentence.
+    `prompt_level` the share of replies with every constraint followed (None for records without any, or where no
+    pair of replies could be judged whole), `verdict` one sentence.
     """
 
     name: str
@@ -243,8 +243,8 @@ def paired_rows(base: Graded, tuned: Graded) -> Iterator[tuple[Row, Row]]:
     return ((before[(row.record, None if single else row.seed)], row) for row in tuned.rows)
 
 
-def compare_graded(base: Graded, tuned: Graded, metric: Metric | None = None, measured: str = "") -> Comparison:
-    """Base against tuned, paired by prompt over the seeds.
+def compare_graded(base: Graded, tuned: Graded, metric: Metric | None = None, measured: str = "") -> Comparison | None:
+    """Base against tuned, paired by prompt over the seeds; None when no pair was judged on both sides.
 
     The metric is `followed` where records have checks, else `sound`; `measured` names another one in words.
     Pairs in which either side was not judged are left out and counted in `interval.not_judged`.
@@ -253,7 +253,10 @@ def compare_graded(base: Graded, tuned: Graded, metric: Metric | None = None, me
     has_checks = any(row.checks for pair in pairs for row in pair)
     name = measured or ("constraints followed" if has_checks else "sound replies")
     score = metric or (followed if has_checks else sound)
-    before, after, interval = _compared(pairs, score)
+    compared = _compared(pairs, score)
+    if compared is None:
+        return None
+    before, after, interval = compared
     return Comparison(
         name=base.benchmark,
         measured=name,
@@ -268,8 +271,10 @@ def compare_graded(base: Graded, tuned: Graded, metric: Metric | None = None, me
     )
 
 
-def _compared(pairs: Sequence[tuple[Row, Row]], metric: Metric) -> tuple[float, float, Interval]:
+def _compared(pairs: Sequence[tuple[Row, Row]], metric: Metric) -> tuple[float, float, Interval] | None:
     scored = [(metric(one), metric(other), other.record) for one, other in pairs]
+    if all(one is None or other is None for one, other, _ in scored):
+        return None
     before, after, names = [a for a, _, _ in scored], [b for _, b, _ in scored], [c for _, _, c in scored]
     interval = paired_difference(before, after, names)
     prompts: dict[str, list[float]] = {}

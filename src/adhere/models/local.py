@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from adhere.core.errors import ModelError, SettingsError, did_you_mean
 from adhere.core.model import Ask, Reply, Scored
@@ -30,14 +31,17 @@ class LocalModel:
     """
 
     def __init__(
-        self, folder: Path, name: str = "", *, engine: EngineName = "openvino", precision: Precision = "auto"
+        self, folder: Path, name: str = "", *, engine: EngineName | None = None, precision: Precision = "auto"
     ) -> None:
         """`folder` is a weights folder, `name` is for people (default: what the folder calls itself).
 
-        `precision` applies to the engine openvino; torch computes in fp32. Raises `ModelError` for a folder that
-        is incomplete or of an unsupported architecture.
+        `engine` is openvino or torch; by default what ADHERE_ENGINE names, and where that is not set openvino where
+        it can be imported, else torch. `precision` applies to the engine openvino; torch computes in fp32. Raises
+        `ModelError` for a folder that is incomplete or of an unsupported architecture, `SettingsError` for an
+        engine or precision that there is not.
         """
-        if engine not in get_args(EngineName):
+        engine = engine or _chosen_engine()
+        if engine is not None and engine not in get_args(EngineName):
             raise SettingsError(f"unknown engine {engine!r}", did_you_mean(engine, get_args(EngineName)))
         if precision not in get_args(Precision):
             raise SettingsError(f"unknown precision {precision!r}", did_you_mean(precision, get_args(Precision)))
@@ -103,12 +107,16 @@ class LocalModel:
         return self._engine
 
     def _make_engine(self) -> Engine:
+        if self._engine_name is None:  # decided here, since it takes the import of a large library
+            self._engine_name = "openvino" if _has_openvino() else "torch"
         if self._engine_name == "torch":
             from adhere.models.torch_engine import TorchEngine
 
             return TorchEngine(self._folder, self.chat)
-        from adhere.models.openvino_engine import OpenVinoEngine
+        from adhere.models.openvino_engine import HINT, OpenVinoEngine
 
+        if not _has_openvino():
+            raise ModelError("the engine openvino cannot be imported", HINT)
         return OpenVinoEngine(self._gguf, self.chat, precision=self._precision)
 
     def _gguf(self) -> Path:
@@ -128,3 +136,23 @@ class LocalModel:
             for old in by_use[_KEPT_GGUF_FILES:]:
                 old.unlink(missing_ok=True)
         return file
+
+
+def _chosen_engine() -> EngineName | None:
+    """The engine that ADHERE_ENGINE names, or None."""
+    named = os.environ.get("ADHERE_ENGINE", "").strip().lower()
+    if not named:
+        return None
+    for known in get_args(EngineName):
+        if named == known:
+            return cast(EngineName, known)
+    raise SettingsError(f"ADHERE_ENGINE names no engine: {named!r}", did_you_mean(named, get_args(EngineName)))
+
+
+def _has_openvino() -> bool:
+    """Whether the default engine can be imported; a package whose libraries do not load on this machine cannot."""
+    try:
+        import openvino_genai  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True

@@ -31,6 +31,8 @@ from adhere.models.chat import ChatTokenizer
 from adhere.models.engine import Prepared, draw_seed, ended_reply, prepare, stop_position
 from adhere.models.weights import read_config
 
+HINT = "pip install 'adhere[local]', or set ADHERE_ENGINE=torch to generate with transformers instead."
+
 Precision = Literal["auto", "bf16", "f32"]
 
 _LARGEST_CONTEXT = 8192  # tokens; prompts are computed whole, and this bounds the memory that takes
@@ -209,7 +211,10 @@ class OpenVinoEngine:
         try:
             return openvino_genai.ContinuousBatchingPipeline(str(file), scheduler, "CPU", properties)
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot load {file}: {_first_line(error)}", "Try the engine torch.") from None
+            raise ModelError(
+                f"OpenVINO cannot load {file}: {_first_line(error)}",
+                "Set ADHERE_ENGINE=torch to generate with transformers instead.",
+            ) from None
 
 
 def _cache_bytes_per_token(config: Mapping[str, Any]) -> int:
@@ -223,7 +228,7 @@ def _native_precision() -> str:
     try:
         import openvino
     except ImportError:
-        raise ModelError("the engine openvino is not installed", "pip install 'adhere[local]'") from None
+        raise ModelError("the engine openvino is not installed", HINT) from None
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 

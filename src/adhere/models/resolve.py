@@ -15,8 +15,9 @@ FORMS = (
     f"Forms: {EMBEDDED} (the embedded model), FOLDER in Hugging Face layout or of a finished run, FILE.gguf, "
     "hub:OWNER/NAME, http(s)://HOST/v1#MODEL, scripted, scripted:hostile."
 )
-# Where weights can lie below the folder that a person names, a run folder among them.
-PLACES = (".", "kept", "kept/model", "kept/merged")
+# Where weights can lie below the folder that a person names: weights, a tuned model (it lies beside its adapter and
+# its GGUF), a run that links to the tuned model it kept.
+PLACES = (".", "merged", "kept", "kept/merged")
 TINY_FOLDER = "scripted-tiny-1"
 
 
@@ -37,7 +38,8 @@ def open_model(spec: str = EMBEDDED) -> Model:
         return _local(lambda: _hub_folder(spec.removeprefix("hub:")), spec.removeprefix("hub:"))
     path = Path(spec).expanduser()
     if spec and path.is_dir():
-        return _local(lambda: _weights_below(path), path.resolve().name)
+        name = path.name if path.is_symlink() else path.resolve().name  # runs/X/kept is called as it is typed
+        return _local(lambda: _weights_below(path), name)
     if path.is_file() and path.suffix.lower() == ".gguf":
         return _local(lambda: _gguf_folder(path), path.stem)
     raise _unknown(spec, path)

@@ -165,10 +165,3 @@ def encode_pair(prompt: tuple[Message, ...], reply: str, chat: Dialogues) -> tup
     ids, written = chat.encode_dialogue((*prompt, assistant(reply)))
     before = len(chat.encode_prompt(prompt))
     return ids, [is_written and index >= before for index, is_written in enumerate(written)]
-
-
-def score_pairs(
-    folder: Path, pairs: Sequence[tuple[tuple[Message, ...], str]], chat: Dialogues, precision: str = "auto"
-) -> list[Scored]:
-    """Score each `(prompt, reply)` with the weights in `folder`. Keep a `Scorer` to score more than once."""
-    return Scorer.open(folder, precision).score(pairs, chat)

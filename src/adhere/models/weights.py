@@ -1,7 +1,7 @@
 """A weights folder: a model on disk in Hugging Face layout, and its fingerprint.
 
     config.json  model.safetensors (or shards with an index)  tokenizer.json  tokenizer_config.json
-    chat_template.jinja  generation_config.json  adhere.json (ours: name, source, fingerprint)
+    chat_template.jinja  generation_config.json  adhere.json (ours: name, source, fingerprint, commit of the hub)
 
 Only safetensors are read: a pickled checkpoint can run code, so it is refused. Headers are checked against the file's
 length before anything is loaded, so that a torn download is named as such.
@@ -40,9 +40,12 @@ COMPANIONS = (
     "chat_template.jinja",
 )
 INDEX = "model.safetensors.index.json"
+HUB = "hub "
+"""What the `source` in adhere.json begins with when the weights came from the hub; OWNER/NAME follows."""
 _SHAPING_NOTHING = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "architectures"}
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 _CHUNK = 1 << 24
+_HUB_TIMEOUT_S = 15.0
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -232,7 +235,8 @@ def prepare_from_hf(place: str | Path, folder: Path | None = None, name: str = "
     """A checked weights folder from a local folder (used where it lies) or from a repository of the hub.
 
     A repository (`owner/name`) is fetched to `folder`, by default in the cache: safetensors, configuration and
-    tokenizer only. Raises `ModelError` when it cannot be had.
+    tokenizer only. The newest commit is taken, all files from that one, and its hash is kept as `commit` in
+    adhere.json. Raises `ModelError` when it cannot be had.
     """
     local = Path(place).expanduser()
     if local.is_dir():
@@ -288,12 +292,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _fetch_repository(repository: str, target: Path, name: str) -> None:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import model_info, snapshot_download
 
     with appearing(target) as fresh:
         try:
+            commit = model_info(repository, timeout=_HUB_TIMEOUT_S).sha
             snapshot_download(
                 repository,
+                revision=commit,
                 local_dir=fresh,
                 allow_patterns=["*.safetensors", INDEX, *COMPANIONS],
                 ignore_patterns=["*/*"],
@@ -304,12 +310,12 @@ def _fetch_repository(repository: str, target: Path, name: str) -> None:
             raise ModelError(f"cannot fetch {repository} from the hub: {reason}", "Give a local folder.") from None
         shutil.rmtree(fresh / ".cache", ignore_errors=True)
         check_weights(fresh)
-        write_note(fresh, {"name": name, "source": f"hub {repository}"})
+        write_note(fresh, {"name": name, "source": f"{HUB}{repository}", "commit": commit})
         weights_fingerprint(fresh)
 
 
 def _kept(note: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in note.items() if key not in ("name", "sha256", "stamp", "format")}
+    return {key: value for key, value in note.items() if key not in ("name", "sha256", "stamp", "format", "commit")}
 
 
 def _identity_files(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -24,7 +25,7 @@ import adhere
 from adhere.core.errors import StoreError
 from adhere.core.model import Ask, Generates, Reply
 from adhere.core.record import content_hash
-from adhere.store.files import explained, write_atomically
+from adhere.store.files import explained, file_hash, write_atomically
 from adhere.store.journal import Journal
 
 _PACKAGES = ("torch", "transformers", "openvino", "openvino-genai", "numpy", "msgspec", "langdetect", "rapidfuzz")
@@ -55,23 +56,34 @@ class Run:
         self.about = about
         self._lock = _lock(folder)
         self.journal = Journal(folder / "journal.jsonl")
+        self.accepted: list[tuple[str, Reply]] = []  # stage and reply of each whole line of earlier sessions
+        self.has_asked = False  # whether any reply came, good or not
         self._known: dict[tuple[str, int], Reply] = {}
         self._asked: Counter[str] = Counter()
+        self._sealed: dict[str, tuple[int, str]] = {}
         self._before_s = 0.0
         self._started = time.monotonic()
         self.stage = ""
-        for entry in self.journal.entries:
+        for place, entry in enumerate(self.journal.entries):
             elapsed = entry.get("elapsed", 0.0)
             self._before_s = max(self._before_s, elapsed if isinstance(elapsed, int | float) else 0.0)
             if entry["kind"] == "reply":
                 self._know(entry)
+            elif entry["kind"] == "failure":
+                self.has_asked = True
+            elif entry["kind"] == "sealed" and isinstance(entry.get("name"), str):
+                self._sealed[entry["name"]] = place, str(entry.get("sha256"))
 
     def _know(self, entry: dict[str, Any]) -> None:
         """Take up a finished reply; a line that is none counts as corrupt, and its reply is owed again."""
+        self.has_asked = True
         try:
-            self._known[(entry["key"], entry["nth"])] = msgspec.convert(entry["reply"], Reply)
-        except (KeyError, TypeError, msgspec.ValidationError):
+            line = msgspec.convert(entry, _ReplyLine)
+        except msgspec.ValidationError:
             self.journal.corrupt += 1
+            return
+        self._known[(line.key, line.nth)] = line.reply
+        self.accepted.append((line.stage, line.reply))
 
     @classmethod
     def create(cls, root: Path, plan: Plan, command: Sequence[str], beside: Mapping[str, Any] | None = None) -> Run:
@@ -133,6 +145,7 @@ class Run:
 
     def keep(self, key: str, nth: int, reply: Reply) -> None:
         """Journal a finished reply; a failure is recorded as such and owed again."""
+        self.has_asked = True
         kind = "reply" if reply.finish != "error" else "failure"
         self.log(kind, key=key, nth=nth, reply=msgspec.to_builtins(reply))
 
@@ -145,10 +158,35 @@ class Run:
         return [entry for entry in self.journal.entries if entry["kind"] == kind]
 
     def seal(self, name: str, chunks: Iterable[bytes]) -> Path:
-        """Write `out/name` whole; a sealed output is never changed by later stages."""
+        """Write `out/name` whole and journal its hash; what is sealed is never written again."""
         path = self.folder / "out" / name
-        write_atomically(path, chunks)
+        if self.is_sealed(name):
+            return path
+        content = list(chunks)
+        write_atomically(path, content)
+        sha256 = hashlib.sha256(b"".join(content)).hexdigest()
+        self.log("sealed", name=name, sha256=sha256)
+        self._sealed[name] = len(self.journal.entries), sha256
         return path
+
+    def is_sealed(self, name: str) -> bool:
+        """Whether `out/name` was sealed, in this session or before; a `StoreError` when it is gone or was changed."""
+        if name not in self._sealed:
+            return False
+        path = self.folder / "out" / name
+        if not path.is_file() or file_hash(path) != self._sealed[name][1]:
+            raise StoreError(
+                f"{path} is not what this run sealed",
+                "Bring the old file back, or delete the folder and start again.",
+            )
+        return True
+
+    def pass_over(self, name: str) -> None:
+        """Count every ask that came before `out/name` was sealed as asked: its stage is not walked again."""
+        for entry in self.journal.entries[: self._sealed[name][0]]:
+            key, nth = entry.get("key"), entry.get("nth")
+            if entry["kind"] in ("reply", "failure") and isinstance(key, str) and isinstance(nth, int):
+                self._asked[key] = max(self._asked[key], nth + 1)
 
     def finish(self) -> None:
         """Mark the run as finished and let go of the folder."""
@@ -160,6 +198,13 @@ class Run:
         """Let go of the folder without finishing: it can be resumed."""
         self.journal.close()
         os.close(self._lock)
+
+
+class _ReplyLine(msgspec.Struct):
+    key: str
+    nth: int
+    reply: Reply
+    stage: str = ""
 
 
 class Remembered:

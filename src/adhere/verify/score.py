@@ -1,4 +1,4 @@
-"""Judging a reply against its checks, strict and loose, and IFEval's four numbers over many replies.
+"""Judging a reply against its checks, strict and loose.
 
 Strict takes the reply as given. Loose takes, check by check, the best of eight variants: as given; without asterisks;
 without the first line, the last line, both; and these three without asterisks. A blank reply fails every check
@@ -41,38 +41,11 @@ class Outcome(msgspec.Struct, frozen=True):
         return all_passed(self.verdicts(loose))
 
 
-class Scores(msgspec.Struct, frozen=True):
-    """IFEval's four numbers, as shares in [0, 1] of what was judged, and how much that was.
-
-    `prompts` and `instructions` count everything with a check; `prompts_not_judged` and `not_judged` are those of
-    them whose strict verdict is missing. A share over nothing is 0.0.
-    """
-
-    prompt_strict: float
-    instruction_strict: float
-    prompt_loose: float
-    instruction_loose: float
-    prompts: int
-    instructions: int
-    prompts_not_judged: int
-    not_judged: int
-
-    @property
-    def mean_strict(self) -> float:
-        """The mean of prompt and instruction level, the single figure most model cards give."""
-        return (self.prompt_strict + self.instruction_strict) / 2
-
-    @property
-    def mean_loose(self) -> float:
-        """The same over the loose verdicts."""
-        return (self.prompt_loose + self.instruction_loose) / 2
-
-
 def judge(checks: Sequence[Check], reply: str, types: Types) -> Outcome:
     """Judge one reply against its checks.
 
-    Raises `VerifierError` when the parameters of a check make no sense. A check of a type that `types` lacks and a
-    checker that breaks on the reply are not judged, with the reason.
+    A check of a type that `types` lacks, one whose parameters make no sense, and a checker that breaks on the reply
+    are not judged, with the reason: one bad row must not end the work on all others.
     """
     variants = loose_variants(reply)
     return Outcome(tuple(_judged(check, reply, variants, types) for check in checks))
@@ -89,9 +62,11 @@ def loose_variants(reply: str) -> tuple[str, ...]:
 def _judged(check: Check, reply: str, variants: Sequence[str], types: Types) -> Judged:
     kind = types.get(check.kind)
     if kind is None:
-        unknown = Verdict(None, 0.0, f"no constraint type {check.kind!r}")
-        return Judged(check, unknown, unknown)
-    params = kind.validated(check.params)
+        return _not_judged(check, f"no constraint type {check.kind!r}")
+    try:
+        params = kind.validated(check.params)
+    except VerifierError as error:
+        return _not_judged(check, error.message)
     if not variants:
         blank = failed("the reply is blank")
         return Judged(check, blank, blank)
@@ -105,12 +80,17 @@ def _judged(check: Check, reply: str, variants: Sequence[str], types: Types) -> 
     return Judged(check, strict, strict)
 
 
+def _not_judged(check: Check, reason: str) -> Judged:
+    verdict = Verdict(None, 0.0, reason)
+    return Judged(check, verdict, verdict)
+
+
 def _verified(kind: ConstraintType, params: Params, reply: str) -> Verdict:
-    """The verdict of a checker, with anything but bad parameters turned into "not judged"."""
+    """The verdict of a checker, with every error turned into "not judged"."""
     try:
         return kind.verify(params, reply)
-    except VerifierError:
-        raise
+    except VerifierError as error:  # parameters that only the checker can see through
+        return Verdict(None, 0.0, error.message)
     except Exception as error:  # one hostile reply must not end a run over thousands of paid ones
         return Verdict(None, 0.0, f"{kind.id} broke on this reply: {type(error).__name__}: {error}"[:500])
 
@@ -121,30 +101,6 @@ def all_passed(verdicts: Iterable[Verdict]) -> bool | None:
     if False in found:
         return False
     return None if None in found or not found else True
-
-
-def scores(outcomes: Iterable[Outcome]) -> Scores:
-    """The four numbers over many outcomes; a prompt without checks is left out."""
-    held = [outcome for outcome in outcomes if outcome.checks]
-    levels = {}
-    for loose in (False, True):
-        levels["prompt", loose] = [outcome.prompt_passed(loose) for outcome in held]
-        levels["instruction", loose] = [verdict.passed for outcome in held for verdict in outcome.verdicts(loose)]
-    return Scores(
-        prompt_strict=_share(levels["prompt", False]),
-        instruction_strict=_share(levels["instruction", False]),
-        prompt_loose=_share(levels["prompt", True]),
-        instruction_loose=_share(levels["instruction", True]),
-        prompts=len(held),
-        instructions=len(levels["instruction", False]),
-        prompts_not_judged=levels["prompt", False].count(None),
-        not_judged=levels["instruction", False].count(None),
-    )
-
-
-def _share(passes: Sequence[bool | None]) -> float:
-    judged = [one for one in passes if one is not None]
-    return sum(judged) / len(judged) if judged else 0.0
 
 
 class ConstraintVerifier(msgspec.Struct, frozen=True):

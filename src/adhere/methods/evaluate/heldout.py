@@ -10,6 +10,8 @@ The idea in five lines:
 4. `plain`: no constraint; does the model still answer, and does it end by itself?
 5. Several sampling seeds per prompt; intervals treat the prompt, not the reply, as the unit.
 
+Settings are chosen on the part `development`; what is reported comes from the part `test`.
+
 What is left out: judged quality of answers; `plain` only guards against broken ones.
 """
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from adhere.core.errors import SettingsError
 from adhere.core.method import Card
@@ -25,14 +27,14 @@ from adhere.core.model import Generates, Sampling
 from adhere.core.progress import Progress, silent
 from adhere.evals.floor import null_floor
 from adhere.evals.grade import Graded, followed, grade, sound
-from adhere.evals.heldout import SLICES, heldout_benchmark
+from adhere.evals.heldout import SLICES, Part, check_part, heldout_benchmark, heldout_prompts
 from adhere.evals.report import EvaluationReport, in_words
 from adhere.evals.statistics import proportion_interval
 from adhere.verify.catalogue import ALL_TYPES
 
 CARD = Card(
     summary="Held-out prompts in three slices: seen families, unseen families, plain instructions.",
-    version="1",
+    version="2",
     needs=("Generates",),
 )
 
@@ -41,6 +43,7 @@ CARD = Card(
 class Settings:
     """How many `seeds`, which is replies per prompt, and how these are drawn.
 
+    `part` is `test`, the default and the one to report, or `development`, the one to choose settings on.
     `temperature`, `top_p` and `top_k` shape the sampling, `max_tokens` ends a reply.
     """
 
@@ -49,6 +52,7 @@ class Settings:
     top_p: float = 0.95
     top_k: int = 40
     max_tokens: int = 320
+    part: str = "test"
 
 
 def evaluate(
@@ -59,15 +63,18 @@ def evaluate(
     limit: int | None = None,
     progress: Progress = silent,
 ) -> EvaluationReport:
-    """Grade `model` on all three slices, at most `limit` prompts of each."""
+    """Grade `model` on all three slices of a part, at most `limit` prompts of each."""
     if data is not None:
         raise SettingsError("the held-out benchmark brings its own prompts", "Leave --data out.")
-    values: dict[str, Any] = {"model": model.name, "slices": {}}
-    lines = [f"Held-out benchmark, {model.name}: {settings.seeds} replies per prompt"]
+    check_part(settings.part)
+    part = cast(Part, settings.part)
+    values: dict[str, Any] = {"model": model.name, "part": part, "slices": {}}
+    lines = [f"Held-out benchmark, part {part}, {model.name}: {settings.seeds} replies per prompt"]
     gradings: list[Graded] = []
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
     for name in SLICES:
-        benchmark = heldout_benchmark(name, None if limit is None else min(limit, len(heldout_benchmark(name).records)))
+        count = None if limit is None else min(limit, len(heldout_prompts(name, part)))
+        benchmark = heldout_benchmark(name, count, part=part)
         graded = grade(model, benchmark, range(1000 * seed, 1000 * seed + settings.seeds), sampling, progress)
         metric = sound if name == "plain" else followed
         share = proportion_interval([metric(row) for row in graded.rows], [row.record for row in graded.rows])

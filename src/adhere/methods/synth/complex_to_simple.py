@@ -65,6 +65,9 @@ WEIGHTS = {
 }
 
 
+# Notes that this method writes; on a seed they tell of another row.
+RESERVED_NOTES = ("instruction", "sampled", "how", "repaired")
+
 # How often prompts carry one, two, three, four constraints: people ask for one or two at a time.
 NUMBERS = (4, 3, 2, 1)
 
@@ -120,7 +123,8 @@ def synth(
 
     Every kept row passes all its checks; `notes["how"]` is `passed`, `repaired` or `asked again`,
     `notes["repaired"]` lists the constraint types that code mended, `rejected` is the reply it was
-    corrected from (or another sample that failed), for preference tuning.
+    corrected from (or another sample that failed), for preference tuning. Of a seed only the prompt counts:
+    checks, replies and the notes that this method writes are left behind.
     """
     rng = random.Random(seed)
     prompts = _composed(records, settings, rng)
@@ -151,17 +155,24 @@ def _composed(records: Sequence[Record], settings: Settings, rng: random.Random)
     while records and len(prompts) < settings.count and misses < 20 * settings.count:
         if not order:
             order = rng.sample(list(records), len(records))
-        seed_record = order.pop()
+        given = order.pop()
+        seed_record = _bare(given)
         if rng.random() < settings.plain_share:
-            prompts.append(seed_record.derive(_made_by()))
+            prompts.append(msgspec.structs.replace(seed_record, made_by=_made_by(), parents=(given.id,)))
             continue
         number = rng.choices(range(1, settings.most_constraints + 1), NUMBERS[: settings.most_constraints])[0]
         composed = compose(rng, seed_record, number, types, weights=weights)
         if composed is None:
             misses += 1
             continue
-        prompts.append(msgspec.structs.replace(composed, made_by=_made_by()))
+        prompts.append(msgspec.structs.replace(composed, made_by=_made_by(), parents=(given.id,)))
     return prompts
+
+
+def _bare(record: Record) -> Record:
+    """What a seed asks, without what it says about a reply: its checks, its replies, and notes of an earlier row."""
+    notes = {key: value for key, value in record.notes.items() if key not in RESERVED_NOTES}
+    return msgspec.structs.replace(record, messages=record.prompt, checks=(), rejected=None, notes=notes)
 
 
 def _made_by() -> str:

@@ -14,6 +14,8 @@ The idea in five lines:
 What the LoRA paper says: adapt the attention projections q and v, scale by alpha / rank. What later practice
 (and every tuning library) does: all linear layers. What we do: all linear layers, alpha = 2 * rank, a
 learning rate far above that of full tuning, constant data order per seed.
+A row may carry `notes["weight"]`, a number above 0 and at most 100 that its loss is multiplied by; anything else
+counts as 1.
 Left out: full tuning, dropout by default, NEFTune noise.
 """
 
