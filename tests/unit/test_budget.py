@@ -134,6 +134,38 @@ def test_the_minutes_are_wall_time_whatever_used_them():
     assert ledger.total.seconds == 60
 
 
+def test_trained_tokens_are_of_the_budget():
+    ledger = Ledger()
+    with ledger.at("tune"):
+        ledger.book_training(30)
+        ledger.book_training(20)
+    assert (ledger.stages["tune"].trained, ledger.total.tokens) == (50, 50)
+    assert ledger.shortfall(Budget(tokens=50)) == "50 of 50 tokens are used"
+    assert Ledger.from_dict(ledger.to_dict()).total.tokens == 50
+
+
+def test_what_is_left_is_parted_equally():
+    clock = Clock()
+    ledger = Ledger(clock=clock)
+    ledger.book_training(100)
+    clock.now += 60
+    assert ledger.part_of_rest(Budget(400, 5.0), 4) == Budget(175, 2.0)
+    assert ledger.part_of_rest(Budget(400, 5.0), 1) == Budget(400, 5.0)
+    assert ledger.part_of_rest(Budget(90, 0.5), 3) == Budget(100, 1.0)  # nothing is left
+    assert ledger.part_of_rest(Budget(), 3) == Budget()
+
+
+def test_time_can_be_booked_while_it_runs():
+    clock = Clock()
+    ledger = Ledger(clock=clock)
+    with ledger.timed() as lap:
+        clock.now += 5
+        lap()
+        assert ledger.total.seconds == 5
+        clock.now += 2
+    assert ledger.total.seconds == 7
+
+
 def test_stages_are_booked_apart_and_nest():
     ledger = Ledger()
     model = metered(Plain(), ledger)

@@ -138,6 +138,46 @@ def test_an_unfinished_run_of_the_same_plan_is_not_orphaned(tmp_path: Path) -> N
     assert find_runs(tmp_path) == [run.folder, second.folder]
 
 
+def test_what_is_sealed_is_never_written_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, PLAN, [])
+    path = run.seal("rows.jsonl", [b"one\n", b"two\n"])
+    run.seal("rows.jsonl", [b"three\n"])
+    run.close()
+    again = Run.open(run.folder)
+    assert again.is_sealed("rows.jsonl")
+    assert not again.is_sealed("other.jsonl")
+    again.seal("rows.jsonl", [b"three\n"])
+    assert path.read_bytes() == b"one\ntwo\n"
+    path.write_bytes(b"changed\n")
+    with pytest.raises(StoreError, match="not what this run sealed"):
+        again.is_sealed("rows.jsonl")
+
+
+def test_asks_of_a_stage_that_is_passed_over_count_as_asked(tmp_path: Path) -> None:
+    model = Counting()
+    run = Run.create(tmp_path, PLAN, [])
+    replies(run.remember(model), asks(1))
+    run.seal("rows.jsonl", [])
+    later = replies(run.remember(model), asks(1))
+    run.close()
+    again = Run.open(run.folder)
+    again.pass_over("rows.jsonl")
+    assert replies(again.remember(model), asks(1)) == later
+    assert model.calls == 2
+
+
+def test_only_whole_lines_are_accepted_replies(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, PLAN, [])
+    run.stage = "synthesise"
+    assert not run.has_asked
+    [reply] = replies(run.remember(Counting()), asks(1))
+    run.journal.append("reply", stage="synthesise", key="x", nth=0)
+    run.close()
+    again = Run.open(run.folder)
+    assert again.accepted == [("synthesise", reply)]
+    assert again.has_asked
+
+
 def test_elapsed_time_survives_resume_without_double_counting(tmp_path: Path) -> None:
     run = Run.create(tmp_path, PLAN, [])
     run._started -= 60

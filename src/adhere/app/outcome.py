@@ -165,6 +165,8 @@ def _why(shown: RoundResult) -> str:
         return f"{words}, which does not exclude no gain"
     if not shown.guard.passes:
         return f"{words}, but ordinary answers suffered: {'; '.join(shown.guard.reasons)}"
+    if shown.guard.unjudged:
+        return f"{words}, and ordinary answers are intact as far as that was judged ({'; '.join(shown.guard.reasons)})"
     return f"{words}, and ordinary answers are intact"
 
 

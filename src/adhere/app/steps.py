@@ -28,6 +28,7 @@ from adhere.app.session import (
     model_inputs,
     model_of,
     plan_of,
+    read_rows,
     released,
     sealed_input,
     sealed_seeds,
@@ -181,13 +182,16 @@ def _work(run: Run, step: Step, delivery: Delivery, model: Generates, as_json: b
 def _synthesise(run: Run, step: Step, output: Path | None, model: Watched, as_json: bool) -> int:
     module, settings = method_with(step.method, "synth", step.settings, "the run's plan")
     with working(run):
-        records = sealed_seeds(run.folder)
-        with TerminalProgress() as progress:
-            kept, dropped = divided(module.synth(records, model, settings, step.seed, progress))
-        model.refuse_silence()
-        model.tell()
-        run.seal("rows.jsonl", encoded(kept))
-        run.seal("dropped.jsonl", encoded(dropped))
+        out = run.folder / "out"
+        if run.is_sealed("rows.jsonl") and run.is_sealed("dropped.jsonl"):  # cut short while handing over
+            kept, dropped = read_rows(out / "rows.jsonl", Record), read_rows(out / "dropped.jsonl", Dropped)
+        else:
+            with TerminalProgress() as progress:
+                kept, dropped = divided(module.synth(sealed_seeds(run.folder), model, settings, step.seed, progress))
+            model.refuse_silence()
+            model.tell()
+            run.seal("rows.jsonl", encoded(kept))
+            run.seal("dropped.jsonl", encoded(dropped))
         if output is not None:
             write_rows(output, kept, dropped)
         run.finish()
