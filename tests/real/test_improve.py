@@ -35,7 +35,7 @@ def test_a_small_run_ends_with_a_verdict_and_working_files(tmp_path: Path) -> No
     done = CliRunner().invoke(app, ["improve", *SMALL, "--json", "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout.splitlines()[-1])
-    assert set(told) == {"kept", "minutes", "floor", "slices", "run"}
+    assert set(told) == {"kept", "minutes", "stages", "floor", "slices", "run"}
     folder = Path(told["run"])
     summary = read_summary(folder / "summary.json")
     assert summary.synth is not None
@@ -51,11 +51,10 @@ def test_a_small_run_ends_with_a_verdict_and_working_files(tmp_path: Path) -> No
         assert 0 <= one["base"] <= 1
     tuned = folder / "out" / "round-1" / "tuned"
     assert (folder / "kept").exists() == told["kept"]
+    assert (tuned / "merged").exists() == told["kept"]
     if told["kept"]:
         model = open_model(str(folder / "kept"))
         assert isinstance(model, Generates)
         [reply] = replies(model, [Ask((user("Name a colour."),), Sampling(max_tokens=24))])
         assert reply.text
-    else:
-        assert not (tuned / "merged").exists()
     assert (tuned / "adapter" / "adapter_model.safetensors").is_file()

@@ -441,7 +441,7 @@ def test_improve_runs_resume_report(adhere: Adhere, tmp_path: Path) -> None:
     assert "mine.jsonl:6: set aside" in ran.err
     assert len(ran.out.splitlines()) == 1
     told = ran.json
-    assert told.keys() == {"kept", "minutes", "floor", "slices", "run"}
+    assert told.keys() == {"kept", "minutes", "stages", "floor", "slices", "run"}
     assert isinstance(told["kept"], bool)
     assert set(told["slices"]) == {"seen", "unseen", "plain"}
     for one in told["slices"].values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from adhere.app.asking import open_generator
 from adhere.app.display import TerminalProgress, print_result, say
 from adhere.app.estimate import estimate
-from adhere.app.outcome import RoundResult, Rows, compared, slices_for_json, summarise
+from adhere.app.outcome import GREEDY, RoundResult, Rows, compared, slices_for_json, summarise
 from adhere.app.output import check_folder, encoded, print_json, tell_rejected
 from adhere.app.recipe import Recipe, read_recipe, recipe_from
 from adhere.app.report import write_report
@@ -157,17 +157,19 @@ class Job:
         return tuned
 
     def evaluate(self, model: Generates, which: str) -> dict[str, Graded]:
-        """Gradings of all slices, one row per prompt and sampling seed."""
+        """Gradings of all slices, one row per prompt and sampling seed; under `GREEDY` the greedy plain replies."""
         settings = self.recipe.evaluate
         seeds = [1000 * self.recipe.seed + number for number in range(settings.seeds)]
         sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
         progress = _named(self.progress, f"{which} model")
-        parts = len(self.benchmarks) * (2 if which == "base" else 1)  # the tuned model has to be graded as well
+        wanted = [(name, one, sampling) for name, one in self.benchmarks.items()]
+        wanted.append((GREEDY, self.benchmarks["plain"], Sampling(settings.max_tokens)))
+        parts = len(wanted) * (2 if which == "base" else 1)  # the tuned model has to be graded as well
         found = {}
         with self.at(f"evaluate {which}"):
-            for number, (name, one) in enumerate(self.benchmarks.items()):
+            for number, (name, one, how) in enumerate(wanted):
                 asked = self.asked(model, self._slice_limit(f"{self.name}/{which}/{name}", parts - number))
-                found[name] = grade(asked, one, seeds, sampling, progress)
+                found[name] = grade(asked, one, seeds, how, progress)
         return found
 
     def _slice_limit(self, part: str, parts: int) -> Budget:
@@ -219,7 +221,7 @@ class Job:
             base = base or self.evaluate(model, "base")
             best = best or base
             after = self.evaluate(tuned.model, "tuned")
-            guard = self.guard(model, base["plain"], after["plain"])
+            guard = self.guard(model, base, after)
             step = compared(best["seen"], after["seen"])
             results.append(RoundResult(name, made, chosen, tuned, after, guard, step))
             if not results[-1].kept:
@@ -227,11 +229,12 @@ class Job:
             current, best = tuned.model, after
         return base, results
 
-    def guard(self, model: Generates, base: Graded, tuned: Graded) -> QualityGuard:
-        """Whether ordinary answers survived, with likelihoods under the original model."""
+    def guard(self, model: Generates, base: Mapping[str, Graded], tuned: Mapping[str, Graded]) -> QualityGuard:
+        """Whether ordinary answers survived; greedy replies are compared by likelihood under the original model."""
         original = model if isinstance(model, Scores) else None
+        greedy = (base[GREEDY], tuned[GREEDY])
         with self.at("evaluate tuned"):
-            return guard_quality(base, tuned, self.benchmarks["plain"], original)
+            return guard_quality(base["plain"], tuned["plain"], self.benchmarks["plain"], original, greedy=greedy)
 
 
 class TrainingLimit:

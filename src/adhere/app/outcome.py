@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from adhere.app.improve import Job
 
 EXAMPLES_PER_SLICE = 4
+GREEDY = "plain, greedy"  # the name of the gradings that the quality guard takes likelihoods from
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -257,7 +258,7 @@ def _tuning(shown: RoundResult, base: dict[str, Graded]) -> Tuning | None:
         rows=tuned.counts.rows,
         labelled=tuned.counts.labelled,
         truncated=tuned.counts.truncated,
-        dropped=tuned.counts.dropped_too_long + tuned.counts.dropped_without_labels,
+        dropped=tuned.counts.dropped_too_long + tuned.counts.dropped_without_labels + tuned.counts.dropped_unreadable,
         losses=tuned.report.losses,
         tokens_per_s=tuned.report.tokens_per_second,
         stops_before=_stops(base),
@@ -266,7 +267,8 @@ def _tuning(shown: RoundResult, base: dict[str, Graded]) -> Tuning | None:
 
 
 def _stops(graded: dict[str, Graded]) -> float | None:
-    found = [float(row.finish == "stop") for one in graded.values() for row in one.rows if row.judged]
+    sampled = [one for name, one in graded.items() if name != GREEDY]
+    found = [float(row.finish == "stop") for one in sampled for row in one.rows if row.judged]
     return sum(found) / len(found) if found else None
 
 
