@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 import re
 import string
@@ -13,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adhere.core.errors import VerifierError
+from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.constraint import ConstraintType, Drawing
 
-FAMILIES = ("keywords", "language", "length", "case", "punctuation", "content", "formats", "combination", "startend")
 INSTRUCTIONS = (
     "Explain how a bicycle stays upright while it moves.",
     "Write a short letter to a neighbour about a noisy party.",
@@ -36,18 +35,7 @@ ORDINARY = (
 )
 
 
-def all_types() -> dict[str, ConstraintType]:
-    found: dict[str, ConstraintType] = {}
-    for family in FAMILIES:
-        try:
-            module = importlib.import_module(f"adhere.verify.{family}")
-        except ModuleNotFoundError:
-            continue
-        found.update({kind.id: kind for kind in module.TYPES})
-    return found
-
-
-TYPES = all_types()
+TYPES = ALL_TYPES
 each_type = pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES.keys())
 
 
@@ -59,11 +47,6 @@ def draws(kind: ConstraintType, number: int = 60) -> list[tuple[Drawing, dict[st
         if params is not None:
             found.append((drawing, params))
     return found
-
-
-def test_all_families_of_this_half_are_there() -> None:
-    assert len(TYPES) >= 13
-    assert all(kind.family == key.split(":")[0] for key, kind in TYPES.items())
 
 
 @each_type

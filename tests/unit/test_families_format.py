@@ -6,8 +6,8 @@ import re
 import pytest
 
 from adhere.core.errors import VerifierError
-from adhere.verify import combination, content, formats, startend, unseen
 from adhere.verify.constraint import ConstraintType, Drawing
+from adhere.verify.families import combination, content, formats, startend, unseen
 
 TYPES = {kind.id: kind for module in (content, formats, combination, startend, unseen) for kind in module.TYPES}
 HOSTILE = ("\n" * 60_000, "[" * 60_000, "<<" * 40_000, "*\n" * 40_000, "{" * 60_000, " " * 60_000, "\x00\ud800 a")

@@ -6,9 +6,9 @@ import pytest
 from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, user
 from adhere.core.verifier import Verdict, Verifier
-from adhere.verify import case, keywords, language, length, punctuation
 from adhere.verify.additions import COMMON, OPENINGS, mentions, opened_with, with_letter
 from adhere.verify.constraint import ConstraintType, Params
+from adhere.verify.families import case, keywords, language, length, punctuation
 from adhere.verify.score import ConstraintVerifier, judge, loose_variants
 
 TYPES = {kind.id: kind for family in (keywords, language, length, case, punctuation) for kind in family.TYPES}

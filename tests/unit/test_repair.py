@@ -2,7 +2,7 @@ import pytest
 
 from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, user
-from adhere.verify import combination, content, formats, punctuation, startend, unseen
+from adhere.verify.families import combination, content, formats, punctuation, startend, unseen
 from adhere.verify.repair import correct
 
 TYPES = {

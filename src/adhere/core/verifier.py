@@ -15,7 +15,8 @@ class Verdict(msgspec.Struct, frozen=True):
     `passed` is None when the check cannot judge, which is counted apart and is never a zero. `score` is
     partial credit in [0, 1], 1.0 exactly when passed. `reason` says what was counted and by how much it
     missed. `vacuous` marks a pass that was never exercised (no comma in an empty reply). `spans` are the
-    half-open character ranges of the reply that the verdict rests on.
+    half-open character ranges of the reply that the verdict rests on. `miss` is by how much a count missed, in the
+    unit that was counted: negative when there was too little, 0 when it passed or nothing was counted.
     """
 
     passed: bool | None
@@ -23,6 +24,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str
     vacuous: bool = False
     spans: tuple[tuple[int, int], ...] = ()
+    miss: int = 0
 
 
 @runtime_checkable

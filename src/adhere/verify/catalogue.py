@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from adhere.core.errors import VerifierError, did_you_mean
-from adhere.verify import (
+from adhere.verify.constraint import ConstraintType
+from adhere.verify.families import (
     case,
     combination,
     content,
@@ -18,7 +19,6 @@ from adhere.verify import (
     startend,
     unseen,
 )
-from adhere.verify.constraint import ConstraintType
 
 _IFEVAL_MODULES = (keywords, language, length, content, formats, combination, case, startend, punctuation)
 

@@ -98,20 +98,41 @@ def passed(reason: str, spans: tuple[tuple[int, int], ...] = (), vacuous: bool =
     return Verdict(True, 1.0, reason, vacuous, spans)
 
 
-def failed(reason: str, score: float = 0.0, spans: tuple[tuple[int, int], ...] = ()) -> Verdict:
-    """A failing verdict; `score` is partial credit below 1."""
-    return Verdict(False, min(max(score, 0.0), 0.99), reason, False, spans)
+def failed(reason: str, score: float = 0.0, spans: tuple[tuple[int, int], ...] = (), miss: int = 0) -> Verdict:
+    """A failing verdict; `score` is partial credit below 1, `miss` by how much a count missed."""
+    return Verdict(False, min(max(score, 0.0), 0.99), reason, False, spans, miss)
 
 
 def judged_count(
     found: int, relation: str, wanted: int, thing: str, spans: tuple[tuple[int, int], ...] = ()
 ) -> Verdict:
     """The verdict on a count: relations are IFEval's `less than` (strict) and `at least`, and our `exactly`."""
-    met = {"less than": found < wanted, "at least": found >= wanted, "exactly": found == wanted}
-    if relation not in met:
-        raise VerifierError(f"unknown relation {relation!r}", did_you_mean(relation, met))
-    said = f"{found} {thing}, wanted {relation} {wanted}"
-    if met[relation]:
-        return passed(said, spans, vacuous=relation == "less than" and found == 0)
-    miss = abs(found - wanted) + (relation == "less than")
-    return failed(said, 1.0 - miss / max(found, wanted, 1), spans)
+    limits = {"less than": (None, wanted - 1), "at least": (wanted, None), "exactly": (wanted, wanted)}
+    if relation not in limits:
+        raise VerifierError(f"unknown relation {relation!r}", did_you_mean(relation, limits))
+    return _judged(f"{found} {thing}, wanted {relation} {wanted}", found, limits[relation], spans)
+
+
+def judged_range(
+    found: int, low: int | None, high: int | None, thing: str, spans: tuple[tuple[int, int], ...] = ()
+) -> Verdict:
+    """The verdict on a count that may be anything from `low` to `high`, both included; None is no bound."""
+    if low is not None and high is not None and low > high:
+        raise VerifierError(f"expected a range of {thing}, found {low} to {high}", "Give the smaller bound first.")
+    if low is not None and high is not None:
+        wanted = f"exactly {low}" if low == high else f"between {low} and {high}"
+    else:
+        wanted = f"at least {low}" if low is not None else f"at most {high}"
+    return _judged(f"{found} {thing}, wanted {wanted}", found, (low, high), spans)
+
+
+def _judged(
+    said: str, found: int, limits: tuple[int | None, int | None], spans: tuple[tuple[int, int], ...]
+) -> Verdict:
+    low, high = limits
+    miss = min(found - low, 0) if low is not None else 0
+    if high is not None and found > high:
+        miss = found - high
+    if not miss:
+        return passed(said, spans, vacuous=found == 0 and low is None)
+    return failed(said, 1.0 - abs(miss) / max(found, found - miss, 1), spans, miss)

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from adhere.core.verifier import Verdict
-from adhere.verify import case_wording as wording_of
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.families import case_wording as wording_of
 from adhere.verify.text import capital_words, content_words, language_of
 from adhere.verify.wording import RELATIONS, bounds
 

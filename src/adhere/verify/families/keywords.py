@@ -10,8 +10,8 @@ from typing import Any
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify import additions
-from adhere.verify import keywords_wording as wording_of
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.families import keywords_wording as wording_of
 from adhere.verify.rewriting import append_sentence, drop_sentences
 from adhere.verify.subject import nouns
 from adhere.verify.text import words

@@ -11,8 +11,8 @@ import re
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify import unseen_phrasings as say
 from adhere.verify.constraint import ConstraintType, Example, Params, failed, judged_count, passed
+from adhere.verify.families import unseen_phrasings as say
 from adhere.verify.pieces import clauses, grouped, statements
 from adhere.verify.rewriting import variant
 from adhere.verify.text import sentences

@@ -8,9 +8,9 @@ from typing import Any
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify import length_wording as wording_of
 from adhere.verify.additions import OPENINGS, opened_with
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.families import length_wording as wording_of
 from adhere.verify.pieces import regroup
 from adhere.verify.rewriting import cut_to_fit
 from adhere.verify.text import sentence_spans, words
