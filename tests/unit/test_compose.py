@@ -7,6 +7,7 @@ from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, assistant, system, user
 from adhere.verify.catalogue import (
     ALL_TYPES,
+    FURTHER_TYPES,
     IFEVAL_TYPES,
     SEEN_FAMILIES,
     UNSEEN_FAMILIES,
@@ -30,7 +31,7 @@ def test_the_catalogue_is_whole() -> None:
     assert len(UNSEEN_FAMILIES) == 4
     assert not SEEN_FAMILIES & UNSEEN_FAMILIES
     assert all(key == kind.id and kind.family == key.partition(":")[0] for key, kind in ALL_TYPES.items())
-    assert len(ALL_TYPES) == len(IFEVAL_TYPES) + len(UNSEEN_TYPES)
+    assert len(ALL_TYPES) == len(IFEVAL_TYPES) + len(UNSEEN_TYPES) + len(FURTHER_TYPES)
 
 
 def test_an_unknown_type_gets_a_suggestion() -> None:

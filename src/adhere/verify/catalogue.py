@@ -11,15 +11,26 @@ from adhere.verify.families import (
     case,
     combination,
     content,
+    counting,
+    extent,
     formats,
     keywords,
     language,
     length,
+    letters,
+    markup,
+    nested,
     punctuation,
+    script,
     startend,
+    structure,
+    tasks,
     unseen,
+    values,
+    vocabulary,
 )
 
+_FURTHER_MODULES = (extent, counting, vocabulary, letters, script, markup, structure, values, nested, tasks)
 _IFEVAL_MODULES = (keywords, language, length, content, formats, combination, case, startend, punctuation)
 
 
@@ -33,7 +44,14 @@ IFEVAL_TYPES: Mapping[str, ConstraintType] = _by_id(tuple(kind for module in _IF
 UNSEEN_TYPES: Mapping[str, ConstraintType] = _by_id(unseen.TYPES)
 """Our own types, kept out of training data, for measuring generalisation."""
 
-ALL_TYPES: Mapping[str, ConstraintType] = _by_id((*IFEVAL_TYPES.values(), *UNSEEN_TYPES.values()))
+FURTHER_TYPES: Mapping[str, ConstraintType] = _by_id(
+    tuple(kind for module in _FURTHER_MODULES for kind in module.TYPES)
+)
+"""Our own types beyond IFEval's. Those that ask for the same as a held-out type belong to its family."""
+
+ALL_TYPES: Mapping[str, ConstraintType] = _by_id(
+    (*IFEVAL_TYPES.values(), *UNSEEN_TYPES.values(), *FURTHER_TYPES.values())
+)
 
 SEEN_FAMILIES: frozenset[str] = frozenset(kind.family for kind in IFEVAL_TYPES.values())
 UNSEEN_FAMILIES: frozenset[str] = frozenset(kind.family for kind in UNSEEN_TYPES.values())

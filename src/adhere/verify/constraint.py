@@ -19,6 +19,8 @@ from adhere.core.record import Check
 from adhere.core.verifier import Verdict
 
 Params = Mapping[str, Any]
+UNRANKED = 38
+"""Rank of a repair that says nothing of its place: after additions, before case."""
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -43,12 +45,19 @@ class Example(msgspec.Struct, frozen=True):
 class ConstraintType(msgspec.Struct, frozen=True):
     """A kind of constraint.
 
-    `id` is `group:name` as IFEval writes it (our own types follow the form); `family` is what train and
-    held-out splits are made of. `parameters` maps each parameter to its Python type; a missing, unknown or
-    mistyped one is an error, never a draw. `phrasings` and `heldout_phrasings` are format strings over what
-    `words` makes of the parameters; the held-out ones never reach training data. `verify(params, reply)`
-    judges a non-blank reply as given. `draw` gives feasible parameters, or None where the instruction does
-    not suit the type. `repair(params, reply)` gives a reply meant to pass, or None where code cannot.
+    `id` is `family:name`; `family` is what train and held-out splits are made of. `parameters` maps each parameter
+    to its Python type and `allowed` some of them to a range of counts or a choice of words; a missing, unknown,
+    mistyped or impossible one is an error, never a draw. `phrasings` and `heldout_phrasings` are format strings over
+    what `words` makes of the parameters; the held-out ones never reach training data. `verify(params, reply)`
+    judges a non-blank reply as given; `mended(params, reply)`, where it differs, is the reading that closes the
+    loopholes of a published checker (see `adhere.verify.registers`). `draw` gives feasible parameters, or None where
+    the instruction does not suit the type. `repair(params, reply)` gives a reply meant to pass, or None where code
+    cannot; repairs of lower `rank` come first: content before structure, additions before case, what wraps the
+    whole last.
+
+    For conflicts: `excludes` names types and families that cannot stand beside this one (`*` for all), `only_with`
+    the few that can; `demands(params)` is text that a passing reply holds as given; `forbids` says that a text that
+    fails makes every reply that holds it fail; `least_words(params)` is about how many words a passing reply needs.
     """
 
     id: str
@@ -61,9 +70,17 @@ class ConstraintType(msgspec.Struct, frozen=True):
     examples: tuple[Example, ...]
     words: Callable[[Params], dict[str, str]] = lambda params: {key: str(value) for key, value in params.items()}
     repair: Callable[[Params, str], str | None] | None = None
+    mended: Callable[[Params, str], Verdict] | None = None
+    allowed: dict[str, range | tuple[str, ...]] = {}
+    rank: int = UNRANKED
+    excludes: frozenset[str] = frozenset()
+    only_with: frozenset[str] | None = None
+    demands: Callable[[Params], tuple[str, ...]] = lambda params: ()
+    forbids: bool = False
+    least_words: Callable[[Params], int] = lambda params: 0
 
     def validated(self, params: Params) -> Params:
-        """`params` without nulls, or a `VerifierError` naming the missing, unknown or mistyped one."""
+        """`params` without nulls, or a `VerifierError` naming the missing, unknown, mistyped or impossible one."""
         given = {key: value for key, value in params.items() if value is not None}
         for key in given:
             if key not in self.parameters:
@@ -74,8 +91,10 @@ class ConstraintType(msgspec.Struct, frozen=True):
             value = given[key]
             if isinstance(value, float) and value.is_integer() and kind is int:
                 given[key] = value = int(value)  # IFEval-style files store counts as 2.0
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise VerifierError(f"{self.id}: {key} should be {_type_name(kind)}, found {value!r}")
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                raise VerifierError(f"{self.id}: {key} should be {_type_name(kind)}, found {value!r:.200}")
+            if key in self.allowed and value not in self.allowed[key]:
+                raise VerifierError(f"{self.id}: {key} should be {_said(self.allowed[key])}, found {value!r:.200}")
         return given
 
     def phrase(self, params: Params, template: str) -> str:
@@ -91,6 +110,10 @@ class ConstraintType(msgspec.Struct, frozen=True):
 def _type_name(kind: type | tuple[type, ...]) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     return " or ".join(one.__name__ for one in kinds)
+
+
+def _said(allowed: range | tuple[str, ...]) -> str:
+    return f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else "one of " + ", ".join(allowed)
 
 
 def passed(reason: str, spans: tuple[tuple[int, int], ...] = (), vacuous: bool = False) -> Verdict:
