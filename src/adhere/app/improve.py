@@ -140,9 +140,7 @@ class Job:
         """The tuned model in `NAME/tuned`; training goes on from its newest checkpoint."""
         stage = self.now.tune
         arrow = load(entry(stage.method, "tune")).tune
-        close = getattr(model, "close", None)
-        if close is not None:
-            close()  # the engine's memory is needed for training
+        _rest(model)  # the engine's memory is needed for training
         with self.at("tune"), self.ledger.timed() as lap:
             tuned: Tuned = arrow(
                 model,
@@ -170,6 +168,7 @@ class Job:
             for number, (name, one, how) in enumerate(wanted):
                 asked = self.asked(model, self._slice_limit(f"{self.name}/{which}/{name}", parts - number))
                 found[name] = grade(asked, one, seeds, how, progress)
+        _rest(model)  # the other model's engine comes next
         return found
 
     def _slice_limit(self, part: str, parts: int) -> Budget:
@@ -265,6 +264,13 @@ class TrainingLimit:
         self._steps += 1
         if self._steps % CHECKPOINT_STEPS == 0:
             job.note_spent()
+
+
+def _rest(model: Generates) -> None:
+    """Free what the model holds in memory until it is asked again."""
+    close = getattr(model, "close", None)
+    if close is not None:
+        close()
 
 
 def refuse_nothing(made: Rows, chosen: Rows) -> None:

@@ -11,6 +11,7 @@ from adhere.core.errors import ModelError, SettingsError, did_you_mean
 from adhere.core.model import Ask, Reply, Scored
 from adhere.core.record import Message
 from adhere.models.chat import ChatTokenizer
+from adhere.models.memory import release_freed
 from adhere.models.weights import cache_folder, check_weights, locked, read_note, weights_fingerprint
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class LocalModel:
         self._scorer = None
         if self._engine is not None:
             self._engine.close()
+        release_freed()
 
     def __enter__(self) -> LocalModel:
         return self

@@ -134,7 +134,7 @@ class OpenVinoEngine:
         """Free weights and cache; the next `generate` loads again (a few seconds)."""
         with self._lock:
             self._pipeline = None
-            gc.collect()
+            gc.collect()  # the pipeline is part of a cycle
 
     def _advance(self, running: dict[int, _Request]) -> Iterator[tuple[int, Reply]]:
         """One step of the batch; takes out and yields what it finished. A failing step fails all that run."""

@@ -14,6 +14,7 @@ from adhere.core.errors import TrainingError
 from adhere.core.model import Generates, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import content_hash
+from adhere.models.memory import release_freed
 from adhere.store.files import explained, write_atomically
 from adhere.training.checkpoints import Checkpoints
 from adhere.training.encode import Counts, Encoded, Unit
@@ -157,9 +158,12 @@ def _train(
     checkpoints = Checkpoints(place / "checkpoints", every=CHECKPOINT_STEPS)
     counted = _counting(batches, progress, should_stop)
     report = fit(trainee, batches, objective.loss, schedule, checkpoints, counted, should_stop)
+    release_freed()  # activations and optimiser, before three exports are held beside each other
     rows = [(unit[0].ids, unit[0].supervised) for unit in encoded.units[:CHECKED_ROWS]]
     export(trainee, model.weights, place)
     agreements = check_export(trainee, place, rows, model.weights)
+    del trainee
+    release_freed()
     return {
         "counts": asdict(encoded.counts),
         "report": {**asdict(report), "checkpoint": None},
