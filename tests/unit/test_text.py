@@ -3,7 +3,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from adhere.verify import languages
 from adhere.verify.languages import known_languages, language_of
 from adhere.verify.pieces import paragraphs, regroup
 from adhere.verify.punkt import sentence_spans
@@ -186,3 +189,23 @@ def test_nouns_and_phrases_worth_stressing() -> None:
     stressed = [text[start:stop] for start, stop in key_phrases(text)]
     assert set(stressed[:2]) == {"old lighthouse", "salty wind"}
     assert "name" not in stressed
+
+
+@given(st.text(alphabet="AbZ Iis.'\"-,:)!?*` \nÉé3&", max_size=60))
+def test_capital_words_are_the_upper_case_tokens(text: str) -> None:
+    whole = [token for token in word_tokenize(text) if token.isupper()]
+    assert [one.rstrip(".") for one in capital_words(text)] == [one.rstrip(".") for one in whole]
+
+
+@given(st.text(alphabet="aäé漢字かなカ한글אбвAB \n.-İßșťạ\u0301!@. http://x.y ", max_size=80))
+def test_languages_are_those_of_langdetect_to_the_last_bit(text: str) -> None:
+    from langdetect.lang_detect_exception import LangDetectException
+
+    detector = languages._factory().create()
+    detector.append(text)
+    try:
+        label, chances = detector.detect(), detector.langprob
+    except LangDetectException:
+        label, chances = None, []
+    assert languages.language_probabilities(text) == chances
+    assert languages.language_of(text) == label

@@ -89,6 +89,8 @@ def adapt(
     of each step when it `CountsTokens`. Raises `TrainingError` when there is nothing to learn, when a loss is not
     finite, when the three exports disagree, or when `place` holds a model tuned on other rows or settings.
     """
+    counts = objective.encoded.counts
+    progress("tune: rows", counts.kept, counts.rows, counts.describe())
     done = place / "tuned.json"
     identity = _identify(model, objective)
     if not done.is_file():

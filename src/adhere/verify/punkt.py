@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from adhere.verify import english
+from adhere.verify.sharing import SHARED
 
 _CLOSED = r"[)\";}\]*:@'({\[?!]"
 _RUN = r"(?:-{2,}|\.{2,}|(?:\.\s){2,}\.)"
@@ -24,6 +25,7 @@ _TOKEN = re.compile(
 )
 _CANDIDATE = re.compile(rf"[.?!](?=(?P<after>{_CLOSED}|\s+(?P<next>\S+)))")
 _CLOSERS = re.compile(r"[\"')\]}]+?(?:\s+|(?=--)|$)", re.MULTILINE)
+_PLAIN_WORD = re.compile(r"[^\W\d_]{2,}+([.?!])\s")
 _ELLIPSIS = re.compile(r"\.\.+$")
 _NUMBER = re.compile(r"-?[.,]?\d[\d,.\-]*\.?$")
 _INITIAL = re.compile(r"[^\W\d]\.$")
@@ -103,6 +105,9 @@ def _last_space(text: str, start: int, stop: int) -> int:
 
 def _contains_break(context: str) -> bool:
     """Whether a sentence ends inside the context, before its last token."""
+    plain = _PLAIN_WORD.match(context)
+    if plain and (plain[1] != "." or context[: plain.start(1)].lower() not in english.ABBREVIATIONS):
+        return True  # what nearly all sentences end in: a word of letters, a mark and white space
     tokens = [token for line in context.split("\n") for token in _TOKEN.findall(line)]
     return any(_ends_before(token, tokens[at + 1]) for at, token in enumerate(tokens[:-1]))
 
@@ -116,7 +121,7 @@ def _cuts(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text.rstrip())
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=SHARED)
 def sentence_spans(text: str) -> tuple[tuple[int, int], ...]:
     """Half-open character ranges of the sentences; closing quotes and brackets stay with the sentence they close."""
     cuts = list(_cuts(text))

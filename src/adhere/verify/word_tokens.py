@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 
 from adhere.verify.punkt import sentence_spans
+from adhere.verify.sharing import SHARED
 
 _Rules = tuple[tuple[re.Pattern[str], str], ...]
 
@@ -62,17 +63,30 @@ def _tokens_of_sentence(sentence: str) -> list[str]:
     return text.split()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=SHARED)
 def word_tokenize(text: str) -> tuple[str, ...]:
     """The tokens of a text, punctuation marks and clitics being tokens of their own."""
     return tuple(token for start, stop in sentence_spans(text) for token in _tokens_of_sentence(text[start:stop]))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=SHARED)
 def capital_words(text: str) -> tuple[str, ...]:
-    """Tokens written all in capitals: "I", "NASA", "U.S.A." and "3D" count, "2024" does not."""
+    """Tokens written all in capitals: "I", "NASA", "U.S.A." and "3D" count, "2024" does not.
+
+    They are found part by part between spaces, since no rule makes more or fewer of them across a space; only parts
+    with a capital letter are looked at.
+    """
     found: list[str] = []
     for start, stop in sentence_spans(text):
-        if any(map(str.isupper, text[start:stop])):  # most sentences of a text without capitals are done with here
-            found += [token for token in _tokens_of_sentence(text[start:stop]) if token.isupper()]
+        parts = text[start:stop].split(" ")
+        for at, part in enumerate(parts, 1):
+            if part != part.lower():
+                found += _capitals_of_part(part, at == len(parts))
     return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _capitals_of_part(part: str, is_last: bool) -> tuple[str, ...]:
+    """The tokens in capitals of what stands between two spaces; a sentence's last period is split off its last part."""
+    return tuple(token for token in _tokens_of_sentence(part if is_last else f"{part} _") if token.isupper())
+

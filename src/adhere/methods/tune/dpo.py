@@ -87,7 +87,6 @@ def tune(
             'A row is {"prompt": ..., "chosen": ..., "rejected": ...}.',
         )
     encoded = encode_preferences(records, ChatTokenizer(model.weights), settings.max_length)
-    progress("tune: pairs", encoded.counts.kept, encoded.counts.rows, encoded.counts.describe())
     numbers = asdict(settings)
     loss = Dpo(numbers.pop("beta"), numbers.pop("smoothing"), numbers.pop("sft"))
     objective = Objective("dpo", encoded, loss, Schedule(**numbers, seed=seed), with_reference)

@@ -82,6 +82,5 @@ def tune(
     from adhere.training.schedule import Schedule
 
     encoded = encode_records(records, ChatTokenizer(model.weights), settings.max_length)
-    progress("tune: rows", encoded.counts.kept, encoded.counts.rows, encoded.counts.describe())
     schedule = Schedule(**asdict(settings), seed=seed)
     return adapt(model, Objective("sft", encoded, Nll(), schedule), place, progress, should_stop)
