@@ -161,3 +161,61 @@ def test_ordinary_pairs_go_together() -> None:
     assert compatible((Check("punctuation:no_comma"), Check("detectable_format:title")))
     assert compatible((Check("combination:repeat_prompt", {"prompt_to_repeat": "One."}), Check("punctuation:no_comma")))
     assert compatible((Check("detectable_format:json_format"), Check("keywords:existence", {"keywords": ["sun"]})))
+
+
+def test_kinds_that_nobody_knows_conflict_only_with_themselves() -> None:
+    strange = Check("made:up", {"end_phrase": "No, never.", "num_sections": 3})
+    assert conflict(strange, strange)
+    for kind in ALL_TYPES:
+        known = Check(kind, dict(ALL_TYPES[kind].examples[0].params))
+        assert conflict(strange, known) is None
+        assert conflict(known, strange) is None
+    assert compatible((strange, Check("punctuation:no_comma")))
+
+
+def test_conflicts_are_symmetric_over_all_types() -> None:
+    checks = [Check(kind.id, dict(kind.examples[0].params)) for kind in ALL_TYPES.values()]
+    for one in checks:
+        for other in checks:
+            assert (conflict(one, other) is None) == (conflict(other, one) is None), (one.kind, other.kind)
+
+
+def test_what_a_type_excludes_names_types_or_families_that_exist() -> None:
+    families = {kind.family for kind in ALL_TYPES.values()}
+    for kind in ALL_TYPES.values():
+        assert {*kind.excludes, *(kind.only_with or ())} <= {*ALL_TYPES, *families, "*"}, kind.id
+
+
+DEMANDED = [
+    ("keywords:frequency", {"relation": "less than", "keyword": "end", "frequency": 2}, "The end of the end.", True),
+    ("keywords:frequency", {"relation": "at least", "keyword": "end", "frequency": 5}, "The end.", False),
+    ("keywords:letter_frequency", {"let_relation": "less than", "letter": "e", "let_frequency": 2}, "The end.", True),
+    ("keywords:letter_frequency", {"let_relation": "at least", "letter": "z", "let_frequency": 2}, "The end.", False),
+    ("length_constraints:number_words", {"relation": "less than", "num_words": 3}, "One two three.", True),
+    ("length_constraints:number_words", {"relation": "at least", "num_words": 30}, "One two three.", False),
+    ("lipogram:no_digits", {}, "Call 112.", True),
+    ("lipogram:no_contractions", {}, "That's all.", True),
+    ("lipogram:no_contractions", {}, "That is all.", False),
+    ("punctuation:no_comma", {}, "Well, no.", True),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "phrase", "clashes"), DEMANDED)
+def test_a_demanded_text_must_not_hold_what_is_forbidden(
+    kind: str, params: dict[str, object], phrase: str, clashes: bool
+) -> None:
+    ending = Check("startend:end_checker", {"end_phrase": phrase})
+    assert bool(conflict(Check(kind, params), ending)) is clashes
+    assert bool(conflict(ending, Check(kind, params))) is clashes
+
+
+def test_parameters_without_sense_tell_nothing() -> None:
+    odd = Check("startend:end_checker", {"end_phrase": 3})
+    assert conflict(odd, Check("punctuation:no_comma")) is None
+    assert compatible((odd, Check("keywords:letter_frequency", {"letter": "ab"})))
+    assert compatible((Check("keywords:existence", {"keywords": [""]}), Check("punctuation:no_comma")))
+
+
+def test_a_huge_count_needs_more_words_than_any_limit_leaves() -> None:
+    limit = Check("length_constraints:number_words", {"num_words": 90_000, "relation": "less than"})
+    assert not compatible((limit, Check("detectable_format:number_bullet_lists", {"num_bullets": 1_000_000})))

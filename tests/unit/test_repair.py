@@ -2,6 +2,7 @@ import pytest
 
 from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, user
+from adhere.verify.constraint import UNRANKED
 from adhere.verify.families import combination, content, formats, punctuation, startend, unseen
 from adhere.verify.repair import correct
 
@@ -122,3 +123,19 @@ def test_sections_follow_the_paragraphs_of_the_reply() -> None:
     parts = Check("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2})
     done = correct(record(parts), "One is here.\n\nTwo:\n* a\n* b", TYPES)
     assert done.reply.split("\n\n")[1].split("\n", 1)[1] == "Two:\n* a\n* b"
+
+
+def test_ranks_put_content_before_structure_and_what_wraps_the_whole_last() -> None:
+    order = sorted(TYPES.values(), key=lambda kind: kind.rank)
+    ranks = {kind.id: kind.rank for kind in order if kind.repair}
+    assert ranks["punctuation:no_comma"] < ranks[BULLETS.kind] < ranks[TITLE.kind] < ranks[ENDING.kind]
+    assert ranks[ENDING.kind] < ranks[QUOTED.kind] < ranks["detectable_format:json_format"] < ranks[REPEAT.kind]
+    assert all(rank != UNRANKED for rank in ranks.values())
+
+
+def test_repairs_take_their_order_from_the_types() -> None:
+    """A title put in front of a quotation would break it, so that the quotation is made last, however they stand."""
+    for checks in ((QUOTED, ENDING), (ENDING, QUOTED)):
+        done = correct(record(*checks), REPLY, TYPES)
+        assert done.passes
+        assert done.reply.endswith('Let me know how it goes."')

@@ -17,44 +17,6 @@ _MOST_ORDERS = 24
 _TITLE = "detectable_format:title"
 _MOST_TITLES = 4
 
-# What changes the content first, then structure, then additions, then case, then what wraps the whole.
-_RANKS: dict[str, int] = {
-    "language:response_language": 0,
-    "keywords:forbidden_words": 1,
-    "length_constraints:number_words": 2,
-    "length_constraints:number_sentences": 3,
-    "keywords:existence": 4,
-    "keywords:frequency": 5,
-    "punctuation:no_comma": 6,
-    "keywords:letter_frequency": 7,
-    "lipogram:no_contractions": 8,
-    "detectable_format:constrained_response": 10,
-    "combination:two_responses": 20,
-    "length_constraints:number_paragraphs": 21,
-    "detectable_format:number_bullet_lists": 22,
-    "lines:line_count": 23,
-    "lines:numbered_steps": 24,
-    "lines:max_line_length": 25,
-    "detectable_format:multiple_sections": 26,
-    "length_constraints:nth_paragraph_first_word": 27,
-    "detectable_format:number_highlighted_sections": 30,
-    "opening:first_sentence_question": 31,
-    "opening:first_phrase": 31,
-    "detectable_format:title": 32,
-    "detectable_content:number_placeholders": 33,
-    "detectable_content:postscript": 34,
-    "startend:end_checker": 35,
-    "tally:exclamation_marks": 36,
-    "lipogram:no_digits": 37,
-    "change_case:capital_word_frequency": 40,
-    "change_case:english_capital": 41,
-    "change_case:english_lowercase": 41,
-    "startend:quotation": 50,
-    "detectable_format:json_format": 51,
-    "combination:repeat_prompt": 52,
-}
-_UNRANKED = 38
-
 
 class Correction(msgspec.Struct, frozen=True):
     """What repairing made of a reply: the text, the checks repaired (in that order), those still failing."""
@@ -78,6 +40,10 @@ class _Bench:
         self._types = [_type_of(check, types) for check in self.checks]
         self._params = [kind.validated(check.params) for kind, check in zip(self._types, self.checks, strict=True)]
         self._known: dict[tuple[int, str], bool] = {}
+
+    def rank(self, index: int) -> int:
+        """When to repair the check: content before structure, additions before case, what wraps the whole last."""
+        return self._types[index].rank
 
     def passes(self, index: int, text: str) -> bool:
         """Whether the text passes the check; a blank one never does, "not judged" does not count as passed."""
@@ -128,7 +94,7 @@ def correct(record: Record, reply: str, types: Mapping[str, ConstraintType]) -> 
     best, left = reply, len(failing)
     best_done: tuple[int, ...] = ()
     if reply.strip():
-        for order in _orders(record.checks, failing):
+        for order in _orders(bench, failing):
             text, done = _repaired_in_order(bench, order, reply)
             remaining = len(record.checks) - len(bench.passing(text))
             if remaining < left:
@@ -143,8 +109,8 @@ def correct(record: Record, reply: str, types: Mapping[str, ConstraintType]) -> 
     )
 
 
-def _orders(checks: Sequence[Check], failing: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    ranked = sorted(failing, key=lambda index: (_RANKS.get(checks[index].kind, _UNRANKED), index))
+def _orders(bench: _Bench, failing: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    ranked = sorted(failing, key=lambda index: (bench.rank(index), index))
     return islice(permutations(ranked), _MOST_ORDERS)
 
 
@@ -167,7 +133,7 @@ def _one_more(bench: _Bench, index: int, text: str) -> str | None:
     before = bench.passing(text)
     for option in bench.repaired(index, text):
         new = option
-        broken = sorted(before - bench.passing(new), key=lambda at: _RANKS.get(bench.checks[at].kind, _UNRANKED))
+        broken = sorted(before - bench.passing(new), key=bench.rank)
         for lost in broken:
             new = next(iter(bench.repaired(lost, new)), new)
         after = bench.passing(new)

@@ -1,20 +1,37 @@
-"""Constraint family `combination`: two different responses, and the request repeated before the answer."""
+"""Constraint family `combination`: two different responses, and the request repeated before the answer.
+
+What the mended readings change (`adhere.verify.registers`). *Two responses*: to the faithful one a change of case, a
+seventh asterisk or the label "Response 2" makes a second response; the mended one wants exactly six asterisks and
+responses whose words differ, labels apart. *Repeated request*: the faithful one is content with the request alone; the
+mended one wants an answer after it, and takes any white space for any other.
+"""
 
 from __future__ import annotations
 
 import re
 
+import msgspec
+
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.pieces import is_list_item, is_rule, paragraphs, unmarked
-from adhere.verify.text import content_words
+from adhere.verify.spans import first_spans, says_something
+from adhere.verify.text import content_words, words
 
 _MARK = "******"
+_SPACE = re.compile(r"\s+")
 _MOST_WORDS_REPEATED = 90
 _LABELLED = re.compile(
     r"^[ \t#*]*(?:response|answer|option|version|reply)[^\S\n]*(?:#|number)?[^\S\n]*(?:[12]|one|two|[ab])\b.*$",
     re.IGNORECASE | re.MULTILINE,
+)
+_ANY_SIX = re.compile(r"\*{6}")
+_SIX = re.compile(r"(?<!\*)\*{6}(?!\*)")
+_LABEL = re.compile(
+    r"\A[\W_]*(?:response|answer|option|version|reply|alternative)[^\S\n]*(?:#|number)?[^\S\n]*"
+    r"(?:[12]|one|two|[ab])\b",
+    re.IGNORECASE,
 )
 _CONNECTIVES = """
     also additionally afterwards and another as because besides but consequently finally first furthermore
@@ -24,16 +41,49 @@ _CARRIES_ON = frozenset(_CONNECTIVES.split())
 
 
 def _verify_two(params: Params, reply: str) -> Verdict:
-    parts = reply.split(_MARK)
-    for position, part in enumerate(parts):
-        if not part.strip() and 0 < position < len(parts) - 1:
-            return failed("an empty response stands between two separators")
-    responses = [part.strip() for part in parts if part.strip()]
-    if len(responses) != 2:
-        return failed(f"{len(responses)} responses separated by {_MARK}, wanted exactly 2", 0.0)
-    if responses[0] == responses[1]:
-        return failed("the two responses are the same", 0.5)
-    return passed("two different responses")
+    parts = _split(_ANY_SIX, reply)
+    verdict = _two(parts, reply)
+    if verdict.passed and len({reply[slice(*part)] for part in verdict.spans}) == 1:
+        return failed("the two responses are the same", 0.5, verdict.spans)
+    return verdict
+
+
+def _mended_two(params: Params, reply: str) -> Verdict:
+    verdict = _two(_split(_SIX, reply), reply)
+    if verdict.passed:
+        one, other = (_told(reply[slice(*part)]) for part in verdict.spans)
+        if one == other:
+            return failed("the two responses say the same, word for word", 0.5, verdict.spans)
+        if not (one and other):
+            return failed("one of the two responses says nothing", 0.5, verdict.spans)
+    return verdict
+
+
+def _split(mark: re.Pattern[str], reply: str) -> list[tuple[int, int]]:
+    """Where the parts between the marks stand, outer white space left out."""
+    found = [one.span() for one in mark.finditer(reply)]
+    parts = zip([0, *(stop for _, stop in found)], [*(start for start, _ in found), len(reply)], strict=True)
+    return [_stripped(reply, start, stop) for start, stop in parts]
+
+
+def _stripped(reply: str, start: int, stop: int) -> tuple[int, int]:
+    text = reply[start:stop]
+    begin = start + len(text) - len(text.lstrip())
+    return begin, max(begin, start + len(text.rstrip()))
+
+
+def _two(parts: list[tuple[int, int]], reply: str) -> Verdict:
+    """Whether there are two parts that are not blank, and no blank one between them."""
+    if any(start == stop for start, stop in parts[1:-1]):
+        return failed("an empty response stands between two separators")
+    responses = [part for part in parts if part[0] < part[1]]
+    verdict = judged_count(len(responses), "exactly", 2, f"responses separated by {_MARK}", first_spans(responses))
+    return verdict if verdict.passed else msgspec.structs.replace(verdict, score=0.0)
+
+
+def _told(response: str) -> list[str]:
+    """The words of a response, without the label in front of it."""
+    return words(_LABEL.sub("", response, count=1).lower())
 
 
 def _repair_two(params: Params, reply: str) -> str | None:
@@ -110,6 +160,17 @@ _TWO = ConstraintType(
         "Could you do this in two distinct ways and keep them apart by six stars (******)?",
     ),
     verify=_verify_two,
+    mended=_mended_two,
+    rank=20,
+    only_with=frozenset(
+        (
+            "keywords:existence",
+            "keywords:forbidden_words",
+            "language:response_language",
+            "detectable_format:title",
+            "punctuation:no_comma",
+        )
+    ),
     draw=lambda rng, drawing: {},
     repair=_repair_two,
     words=lambda params: {},
@@ -140,7 +201,31 @@ def _verify_repeat(params: Params, reply: str) -> Verdict:
         if ours != theirs:
             break
         same += 1
-    return failed(f"only the first {same} of {len(wanted)} characters repeat the request", same / len(wanted))
+    start = len(reply) - len(reply.lstrip())
+    said = f"only the first {same} of {len(wanted)} characters repeat the request"
+    return failed(said, same / len(wanted), ((start, start + same),) if same else (), same - len(wanted))
+
+
+def _mended_repeat(params: Params, reply: str) -> Verdict:
+    """The words of the request one after another, whatever white space stands between them, then something else."""
+    at = start = len(reply) - len(reply.lstrip())
+    pieces = params["prompt_to_repeat"].split()
+    if not pieces:
+        return _verify_repeat(params, reply)  # refuses it
+    for position, piece in enumerate(pieces):
+        at = at if position == 0 else _after_space(reply, at)
+        if reply[at : at + len(piece)].lower() != piece.lower():
+            said = f"only the first {position} of {len(pieces)} words repeat the request"
+            return failed(said, position / len(pieces), ((start, at),) if at > start else (), position - len(pieces))
+        at += len(piece)
+    if not says_something(reply, at):
+        return failed("the request is repeated, but no answer follows", 0.5, ((start, at),))
+    return passed("starts with the request, word for word, and goes on", ((start, at),))
+
+
+def _after_space(reply: str, at: int) -> int:
+    found = _SPACE.match(reply, at)
+    return found.end() if found else at
 
 
 def _repair_repeat(params: Params, reply: str) -> str:
@@ -189,6 +274,11 @@ _REPEAT = ConstraintType(
         "Could you write the request above down again, keeping every word, and answer it right after that?",
     ),
     verify=_verify_repeat,
+    mended=_mended_repeat,
+    rank=52,
+    only_with=frozenset(("keywords:existence", "detectable_format:title", "punctuation:no_comma")),
+    demands=lambda params: (params["prompt_to_repeat"],),
+    least_words=lambda params: len(params["prompt_to_repeat"].split()) + 5,
     draw=_draw_repeat,
     repair=_repair_repeat,
     words=lambda params: {},

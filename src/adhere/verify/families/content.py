@@ -1,4 +1,10 @@
-"""Constraint family `detectable_content`: placeholders in square brackets, postscripts."""
+"""Constraint family `detectable_content`: placeholders in square brackets, postscripts.
+
+What the mended readings change (`adhere.verify.registers`). *Placeholders*: the faithful one counts `[]`, a Markdown
+link, a ticked box and a footnote mark; the mended one counts innermost brackets that hold a letter, a link or a ticked
+box apart. *Postscript*: the faithful one finds the mark anywhere, even inside "p.p.s." or with nothing after it; the
+mended one wants it at the start of a line, bold or quoted if need be, with something said after it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +16,10 @@ from adhere.core.verifier import Verdict
 from adhere.verify.additions import POSTSCRIPTS
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.rewriting import append_paragraph, variant
+from adhere.verify.spans import SAID, first_spans, lines_with_places, says_something
 from adhere.verify.wording import counted
 
+_COUNTS = range(1, 1_000_001)
 _MOST_PLACEHOLDERS_ADDED = 24
 
 # Lines that may close nearly any text, with one, two or three things left open. No commas: a repair must not
@@ -50,8 +58,29 @@ def _spans_in_brackets(reply: str) -> tuple[tuple[int, int], ...]:
 
 
 def _verify_placeholders(params: Params, reply: str) -> Verdict:
-    spans = _spans_in_brackets(reply)
-    return judged_count(len(spans), "at least", params["num_placeholders"], "placeholders", spans)
+    return _judged_placeholders(params, _spans_in_brackets(reply))
+
+
+_LABEL = re.compile(r"(?P<tick>^[^\S\n]*[*\-+•][^\S\n]+)?\[(?P<label>[^\[\]\n]++)\](?!\()", re.MULTILINE)
+_TICK = re.compile(r"\s*[xX]?\s*")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+def _mended_placeholders(params: Params, reply: str) -> Verdict:
+    return _judged_placeholders(params, _labels(reply))
+
+
+def _labels(reply: str) -> tuple[tuple[int, int], ...]:
+    """Brackets that name something to fill in."""
+    return tuple(
+        (found.start("label") - 1, found.end("label") + 1)
+        for found in _LABEL.finditer(reply)
+        if _LETTER.search(found["label"]) and not (found["tick"] and _TICK.fullmatch(found["label"]))
+    )
+
+
+def _judged_placeholders(params: Params, spans: tuple[tuple[int, int], ...]) -> Verdict:
+    return judged_count(len(spans), "at least", params["num_placeholders"], "placeholders", first_spans(spans))
 
 
 def _draw_placeholders(rng: random.Random, drawing: Drawing) -> dict[str, object]:
@@ -60,7 +89,7 @@ def _draw_placeholders(rng: random.Random, drawing: Drawing) -> dict[str, object
 
 
 def _repair_placeholders(params: Params, reply: str) -> str | None:
-    missing = params["num_placeholders"] - len(_spans_in_brackets(reply))
+    missing = params["num_placeholders"] - min(len(_spans_in_brackets(reply)), len(_labels(reply)))
     if missing <= 0:
         return reply
     if missing > _MOST_PLACEHOLDERS_ADDED:
@@ -103,6 +132,10 @@ _PLACEHOLDERS = ConstraintType(
         "Anything I should customise later belongs in square brackets, [like this], and I expect {n} or more of them.",
     ),
     verify=_verify_placeholders,
+    mended=_mended_placeholders,
+    allowed={"num_placeholders": _COUNTS},
+    rank=33,
+    least_words=lambda params: 3 * params["num_placeholders"],
     draw=_draw_placeholders,
     repair=_repair_placeholders,
     words=lambda params: counted(params["num_placeholders"]),
@@ -140,6 +173,25 @@ def _verify_postscript(params: Params, reply: str) -> Verdict:
     span = (found.span(),) if len(lowered) == len(reply) else ()  # some characters change length in lower case
     return passed(f"postscript marked {marker!r} found", span)
 
+
+def _mended_postscript(params: Params, reply: str) -> Verdict:
+    marker = params["postscript_marker"]
+    _postscript_pattern(marker)  # refuses a blank mark
+    mark = re.compile(_MARK_LETTERS.get(marker) or re.escape(marker.strip()), re.IGNORECASE)
+    for start, line in lines_with_places(reply):
+        text = line.lstrip(_BEFORE_MARK)
+        found = mark.match(text)
+        if found and not (found.group()[-1].isalnum() and SAID.match(text, found.end())):
+            at = start + len(line) - len(text)
+            if says_something(reply, at + found.end()):
+                return passed(f"postscript marked {marker!r} found", ((at, at + found.end()),))
+            return failed(f"nothing follows the mark {marker!r}", 0.5, ((at, at + found.end()),))
+    return failed(f"no line starts with {marker!r}", 0.5 if mark.search(reply) else 0.0)
+
+
+# Spaces between the letters are as good as none, and P.P.S is as often written with a third period.
+_MARK_LETTERS = {"P.P.S": r"p\.[^\S\n]?p\.[^\S\n]?s\.?", "P.S.": r"p\.[^\S\n]?s\."}
+_BEFORE_MARK = " \t*_#>\"'“‘("
 
 # A postscript that the reply has under another mark, at the front of a line.
 _OTHER_MARK = re.compile(r"^([*_]{0,2})(?:P\.?[^\S\n]?){1,2}S\b\.?:?", re.MULTILINE)
@@ -184,6 +236,10 @@ _POSTSCRIPT = ConstraintType(
         'Required ending: a postscript ("{marker}" followed by a sentence or two).',
     ),
     verify=_verify_postscript,
+    mended=_mended_postscript,
+    rank=34,
+    demands=lambda params: (params["postscript_marker"],),
+    least_words=lambda params: 12,
     draw=lambda rng, drawing: {"postscript_marker": rng.choice(("P.S.", "P.P.S"))},
     repair=_repair_postscript,
     words=lambda params: {"marker": params["postscript_marker"]},

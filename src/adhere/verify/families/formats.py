@@ -1,4 +1,7 @@
-"""Constraint family `detectable_format`: bullets, fixed answers, highlights, sections, JSON, titles."""
+"""Constraint family `detectable_format`: bullets, fixed answers, highlights, sections, JSON, titles.
+
+The mended readings are in `formats_mended`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify import reformat
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.families import formats_mended as mended
+from adhere.verify.spans import counted_spans, first_spans
 from adhere.verify.wording import counted
+
+_COUNTS = range(1, 1_000_001)
 
 # ---------------------------------------------------------------- bullets
 
@@ -21,8 +28,8 @@ _DASH_BULLET = re.compile(r"^[^\S\n]*-.*$", re.MULTILINE)
 
 
 def _verify_bullets(params: Params, reply: str) -> Verdict:
-    spans = [found.span() for pattern in (_STAR_BULLET, _DASH_BULLET) for found in pattern.finditer(reply)]
-    return judged_count(len(spans), "exactly", params["num_bullets"], "bullet points", tuple(sorted(spans)))
+    spans = sorted(found.span() for pattern in (_STAR_BULLET, _DASH_BULLET) for found in pattern.finditer(reply))
+    return judged_count(len(spans), "exactly", params["num_bullets"], "bullet points", first_spans(spans))
 
 
 def _draw_bullets(rng: random.Random, drawing: Drawing) -> dict[str, object]:
@@ -60,6 +67,10 @@ _BULLETS = ConstraintType(
         "Break the content down into {spelled} lines starting with *, not one more or less.",
     ),
     verify=_verify_bullets,
+    mended=mended.bullets,
+    allowed={"num_bullets": range(1_000_001)},
+    rank=22,
+    least_words=lambda params: 6 * params["num_bullets"],
     draw=_draw_bullets,
     repair=lambda params, reply: reformat.as_bullets(reply, params["num_bullets"]),
     words=lambda params: counted(params["num_bullets"]),
@@ -133,6 +144,10 @@ _CONSTRAINED = ConstraintType(
         "Settle the question in four words, My answer is yes. When it is not so, replace yes by no, or by maybe.",
     ),
     verify=_verify_constrained,
+    mended=mended.one_fixed_answer,
+    rank=10,
+    only_with=frozenset(),
+    demands=lambda params: ("My answer is maybe.",),
     draw=_draw_constrained,
     repair=lambda params, reply: reformat.as_option(reply),
     words=lambda params: {},
@@ -148,7 +163,15 @@ _DOUBLE_STARS = re.compile(r"\*\*[^\n*]*\*\*")
 def _verify_highlights(params: Params, reply: str) -> Verdict:
     spans = [m.span() for m in _SINGLE_STARS.finditer(reply) if m.group().strip("*").strip()]
     spans += [m.span() for m in _DOUBLE_STARS.finditer(reply) if m.group()[2:-2].strip()]
-    return judged_count(len(spans), "at least", params["num_highlights"], "highlighted parts", tuple(sorted(spans)))
+    wanted = params["num_highlights"]
+    return judged_count(len(spans), "at least", wanted, "highlighted parts", first_spans(sorted(spans)))
+
+
+def _repair_highlights(params: Params, reply: str) -> str | None:
+    def enough(text: str) -> bool:
+        return all(judge(params, text).passed for judge in (_verify_highlights, mended.highlights))
+
+    return reformat.with_highlights(reply, enough)
 
 
 def _draw_highlights(rng: random.Random, drawing: Drawing) -> dict[str, object]:
@@ -185,10 +208,12 @@ _HIGHLIGHTS = ConstraintType(
         "Which {spelled} things matter most? Show me by *starring* them in the text (more are welcome).",
     ),
     verify=_verify_highlights,
+    mended=mended.highlights,
+    allowed={"num_highlights": _COUNTS},
+    rank=30,
+    least_words=lambda params: 4 * params["num_highlights"],
     draw=_draw_highlights,
-    repair=lambda params, reply: reformat.with_highlights(
-        reply, lambda text: _verify_highlights(params, text).passed is True
-    ),
+    repair=_repair_highlights,
     words=lambda params: counted(params["num_highlights"]),
     examples=(
         Example(
@@ -213,8 +238,8 @@ def _section_pattern(splitter: str) -> re.Pattern[str]:
 
 
 def _verify_sections(params: Params, reply: str) -> Verdict:
-    spans = tuple(found.span() for found in _section_pattern(params["section_spliter"]).finditer(reply))
-    return judged_count(len(spans), "at least", params["num_sections"], "section headings", spans)
+    found, spans = counted_spans(_section_pattern(params["section_spliter"]).finditer(reply))
+    return judged_count(found, "at least", params["num_sections"], "section headings", spans)
 
 
 def _draw_sections(rng: random.Random, drawing: Drawing) -> dict[str, object] | None:
@@ -253,6 +278,11 @@ _SECTIONS = ConstraintType(
         'Could you separate the material by the marker "{name}" followed by 1, 2 and so on, up to {n}?',
     ),
     verify=_verify_sections,
+    mended=mended.sections,
+    allowed={"num_sections": _COUNTS},
+    rank=26,
+    demands=lambda params: (params["section_spliter"],),
+    least_words=lambda params: 10 * params["num_sections"],
     draw=_draw_sections,
     repair=lambda params, reply: reformat.as_sections(reply, params["section_spliter"].strip(), params["num_sections"]),
     words=lambda params: {**counted(params["num_sections"]), "name": params["section_spliter"].strip()},
@@ -272,7 +302,10 @@ def _verify_json(params: Params, reply: str) -> Verdict:
     body = reformat.without_fence(reply)
     try:
         json.loads(body)
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        at = min(reply.find(body) + error.pos, len(reply) - 1)
+        return failed(f"not JSON: {error}", 0.3 if body.startswith(("{", "[")) else 0.0, ((at, at + 1),))
+    except ValueError as error:  # a number of more digits than Python reads
         return failed(f"not JSON: {error}", 0.3 if body.startswith(("{", "[")) else 0.0)
     except RecursionError:
         return failed("not JSON that can be read: nested too deeply")
@@ -308,6 +341,9 @@ _JSON = ConstraintType(
         "Could the full response be machine-readable (JSON)?",
     ),
     verify=_verify_json,
+    mended=mended.json_document,
+    rank=51,
+    only_with=frozenset(("keywords:existence", "keywords:forbidden_words")),
     draw=lambda rng, drawing: {},
     repair=lambda params, reply: reformat.as_json(reply),
     words=lambda params: {},
@@ -362,6 +398,9 @@ _TITLE = ConstraintType(
         "Required: <<title>>, with your own words in place of the word title.",
     ),
     verify=_verify_title,
+    mended=mended.title_line,
+    rank=32,
+    least_words=lambda params: 5,
     draw=lambda rng, drawing: {},
     repair=lambda params, reply: reformat.with_title(reply),
     words=lambda params: {},

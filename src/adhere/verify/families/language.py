@@ -1,32 +1,45 @@
-"""IFEval's language constraint: the whole reply in one given language."""
+"""IFEval's language constraint: the whole reply in one given language.
+
+The faithful reading counts a reply without letters as followed and gives capitals to the detector as they are, which
+it has hardly seen and often takes for German. The mended one fails a reply without letters, and lowers the letters of
+a reply that has no small ones before it asks.
+"""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
-from adhere.core.errors import VerifierError, did_you_mean
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
-from adhere.verify.languages import LANGUAGE_NAMES, known_languages
+from adhere.verify.languages import LANGUAGE_NAMES
 from adhere.verify.text import language_of
 
 # What a small model trained mostly on English has seen most of; the others are drawn only where the instruction asks.
 _NEARER = ("de", "it", "pt")
 _SHARE_DRAWN = 0.05
 _NOT_IN_IFEVAL = ("en", "es", "fr", "ja", "pl", "uk")
+# What langdetect 1.0.9 can answer; a test compares.
+_CODES = (
+    "af ar bg bn ca cs cy da de el en es et fa fi fr gu he hi hr hu id it ja kn ko lt lv mk ml mr ne nl no pa pl pt ro "
+    "ru sk sl so sq sv sw ta te th tl tr uk ur vi zh-cn zh-tw"
+)
 _FOR_DRAWING = tuple(code for code in LANGUAGE_NAMES if code not in _NOT_IN_IFEVAL)
 
 
 def _verify(params: Params, reply: str) -> Verdict:
-    wanted = params["language"]
-    if wanted not in known_languages():
-        raise VerifierError(f"no detector for language {wanted!r}", did_you_mean(wanted, known_languages()))
     found = language_of(reply)
-    if found is None:
-        return passed("no letters to tell a language from", vacuous=True)
-    said = f"the reply is {_name(found)}, wanted {_name(wanted)}"
-    return passed(said) if found == wanted else failed(said)
+    return _judged(params, found) if found else passed("no letters to tell a language from", vacuous=True)
+
+
+def _mended(params: Params, reply: str) -> Verdict:
+    found = language_of(reply.lower() if reply.isupper() else reply)
+    return _judged(params, found) if found else failed("no letters to tell a language from")
+
+
+def _judged(params: Params, found: str) -> Verdict:
+    said = f"the reply is {_name(found)}, wanted {_name(params['language'])}"
+    return passed(said) if found == params["language"] else failed(said)
 
 
 def _name(code: str) -> str:
@@ -73,6 +86,21 @@ TYPES: tuple[ConstraintType, ...] = (
             "Pretend that you are talking to someone who only speaks {language}.",
         ),
         verify=_verify,
+        mended=_mended,
+        allowed={"language": tuple(_CODES.split())},
+        rank=0,
+        excludes=frozenset(
+            (
+                "keywords",
+                "change_case",
+                "lipogram",
+                "detectable_format:multiple_sections",
+                "startend:end_checker",
+                "opening:first_word",
+                "opening:first_phrase",
+                "opening:first_sentence_question",
+            )
+        ),
         draw=_draw,
         words=lambda params: {"language": _name(params["language"])},
         examples=(

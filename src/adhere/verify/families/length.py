@@ -1,4 +1,7 @@
-"""IFEval's length constraints: sentences, paragraphs, words, and the first word of a paragraph."""
+"""IFEval's length constraints: sentences, paragraphs, words, and the first word of a paragraph.
+
+The mended readings are in `length_mended`.
+"""
 
 from __future__ import annotations
 
@@ -6,52 +9,68 @@ import random
 import re
 from typing import Any
 
-from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.additions import OPENINGS, opened_with
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
+from adhere.verify.families import length_mended
 from adhere.verify.families import length_wording as wording_of
+from adhere.verify.families.length_mended import checked_place
 from adhere.verify.pieces import regroup
 from adhere.verify.rewriting import cut_to_fit
+from adhere.verify.spans import WORD, counted_spans, first_spans
 from adhere.verify.text import sentence_spans, words
 from adhere.verify.wording import RELATIONS, bounds, ordinal
 
+_BREAK = re.compile(r"\n\n")
 _RULE = re.compile(r"\s?\*\*\*\s?")
 _WORD_ENDS = frozenset(".,?!'\"")
+_COUNTS = range(1, 1_000_001)
+_FEWEST_WORDS = 10  # of a paragraph, where there is a word limit
 _RULE_LINE = "\n\n***\n\n"
 
 
 def _verify_sentences(params: Params, reply: str) -> Verdict:
-    return judged_count(len(sentence_spans(reply)), params["relation"], params["num_sentences"], "sentences")
+    found = sentence_spans(reply)
+    return judged_count(len(found), params["relation"], params["num_sentences"], "sentences", first_spans(found))
 
 
 def _verify_words(params: Params, reply: str) -> Verdict:
-    return judged_count(len(words(reply)), params["relation"], params["num_words"], "words")
+    found, spans = counted_spans(WORD.finditer(reply))
+    return judged_count(found, params["relation"], params["num_words"], "words", spans)
 
 
 def _verify_paragraphs(params: Params, reply: str) -> Verdict:
-    parts, wanted = _RULE.split(reply), params["num_paragraphs"]
-    if any(not part.strip() for part in parts[1:-1]):
-        return failed("a paragraph between two rules of asterisks is blank")
-    found = sum(bool(part.strip()) for part in parts)
-    return judged_count(found, "exactly", wanted, "paragraphs")
+    parts, wanted = _parts(_RULE, reply), params["num_paragraphs"]
+    written = [part for part in parts if reply[slice(*part)].strip()]
+    blank = [part for part in parts[1:-1] if not reply[slice(*part)].strip()]
+    if blank:
+        return failed("a paragraph between two rules of asterisks is blank", spans=first_spans(blank))
+    return judged_count(len(written), "exactly", wanted, "paragraphs", first_spans(written))
+
+
+def _parts(break_: re.Pattern[str], reply: str) -> list[tuple[int, int]]:
+    """Where the parts between breaks stand, blank ones included."""
+    breaks = [found.span() for found in break_.finditer(reply)]
+    starts, stops = [0, *(stop for _, stop in breaks)], [*(start for start, _ in breaks), len(reply)]
+    return list(zip(starts, stops, strict=True))
 
 
 def _verify_first_word(params: Params, reply: str) -> Verdict:
-    nth, wanted, first = params["nth_paragraph"], params["num_paragraphs"], params["first_word"].lower()
-    if not 1 <= nth <= wanted:
-        raise VerifierError(
-            f"nth_paragraph should be between 1 and num_paragraphs ({wanted}), found {nth}", "Change one of the two."
-        )
-    parts = reply.split("\n\n")
-    count = sum(bool(part.strip()) for part in parts)
-    if nth > count or not parts[nth - 1].strip():
-        return failed(f"there is no paragraph {nth}: {count} paragraphs, wanted {wanted}")
-    found = _first_word(parts[nth - 1])
+    nth, wanted = checked_place(params), params["num_paragraphs"]
+    first = params["first_word"].lower()
+    parts = _parts(_BREAK, reply)
+    count = sum(bool(reply[slice(*part)].strip()) for part in parts)
+    if nth > count or not reply[slice(*parts[nth - 1])].strip():
+        return failed(f"there is no paragraph {nth}: {count} paragraphs, wanted {wanted}", miss=count - wanted)
+    start, stop = parts[nth - 1]
+    paragraph = reply[start:stop]
+    found = _first_word(paragraph)
     said = f"paragraph {nth} starts with {found[:40]!r}, wanted {first!r}; {count} paragraphs, wanted {wanted}"
+    token = start + len(paragraph) - len(paragraph.lstrip())
+    spans = ((token, token + len(paragraph.split(maxsplit=1)[0])),)
     if count == wanted and found == first:
-        return passed(said)
-    return failed(said, 0.5 * (count == wanted) + 0.5 * (found == first))
+        return passed(said, spans)
+    return failed(said, 0.5 * (count == wanted) + 0.5 * (found == first), spans, count - wanted)
 
 
 def _first_word(paragraph: str) -> str:
@@ -91,7 +110,10 @@ def _cut_at_clause(reply: str, limit: int) -> str | None:
 
 def _repair_paragraphs(params: Params, reply: str) -> str | None:
     parts = regroup(reply, params["num_paragraphs"])
-    return None if parts is None else _RULE_LINE.join(re.sub(r"\*{3,}", "**", part) for part in parts)
+    if parts is None:
+        return None
+    plain = [re.sub(r"^[^\S\n]*(?:\*[^\S\n]*){3,}$\n?", "", part, flags=re.MULTILINE) for part in parts]
+    return _RULE_LINE.join(re.sub(r"\*{3,}", "**", part) for part in plain)
 
 
 def _repair_first_word(params: Params, reply: str) -> str | None:
@@ -154,6 +176,9 @@ TYPES: tuple[ConstraintType, ...] = (
         phrasings=wording_of.SENTENCES,
         heldout_phrasings=wording_of.SENTENCES_HELDOUT,
         verify=_verify_sentences,
+        mended=length_mended.sentences_said,
+        allowed={"relation": RELATIONS, "num_sentences": _COUNTS},
+        rank=3,
         draw=_draw_sentences,
         repair=_repair_sentences,
         words=lambda params: bounds(params["relation"], params["num_sentences"], "sentence", "sentences"),
@@ -180,6 +205,11 @@ TYPES: tuple[ConstraintType, ...] = (
         phrasings=wording_of.PARAGRAPHS,
         heldout_phrasings=wording_of.PARAGRAPHS_HELDOUT,
         verify=_verify_paragraphs,
+        mended=length_mended.paragraphs_between_rules,
+        allowed={"num_paragraphs": _COUNTS},
+        rank=21,
+        excludes=frozenset(("length_constraints:nth_paragraph_first_word", "length_constraints:number_sentences")),
+        least_words=lambda params: _FEWEST_WORDS * params["num_paragraphs"],
         draw=_draw_paragraphs,
         repair=_repair_paragraphs,
         words=_paragraph_words,
@@ -202,13 +232,17 @@ TYPES: tuple[ConstraintType, ...] = (
         phrasings=wording_of.WORDS,
         heldout_phrasings=wording_of.WORDS_HELDOUT,
         verify=_verify_words,
+        mended=length_mended.words_said,
+        allowed={"relation": RELATIONS, "num_words": _COUNTS},
+        rank=2,
+        forbids=True,
         draw=_draw_words,
         repair=_repair_words,
         words=lambda params: bounds(params["relation"], params["num_words"], "word", "words"),
         examples=(
             Example(
                 {"relation": "at least", "num_words": 8},
-                "A state-of-the-art lamp saves power.",
+                "A modern lamp saves power and lasts for years.",
                 ("A modern lamp saves a lot more.", "A lamp."),
             ),
             Example(
@@ -225,6 +259,20 @@ TYPES: tuple[ConstraintType, ...] = (
         phrasings=wording_of.FIRST_WORD,
         heldout_phrasings=wording_of.FIRST_WORD_HELDOUT,
         verify=_verify_first_word,
+        mended=length_mended.first_word_of_paragraph,
+        allowed={"num_paragraphs": _COUNTS, "nth_paragraph": _COUNTS},
+        rank=27,
+        excludes=frozenset(
+            (
+                "length_constraints:number_sentences",
+                "detectable_content",
+                "detectable_format:number_bullet_lists",
+                "detectable_format:multiple_sections",
+                "detectable_format:title",
+            )
+        ),
+        demands=lambda params: (params["first_word"],),
+        least_words=lambda params: _FEWEST_WORDS * params["num_paragraphs"],
         draw=_draw_first_word,
         repair=_repair_first_word,
         words=_first_word_words,

@@ -1,4 +1,8 @@
-"""IFEval's punctuation constraint: no comma."""
+"""IFEval's punctuation constraint: no comma.
+
+The faithful reading knows the ASCII comma only, so that a reply gets by with full-width, ideographic or Arabic ones;
+the mended one (`adhere.verify.registers`) counts the commas of all scripts.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,14 @@ from typing import Any
 
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
+from adhere.verify.spans import counted_spans
 from adhere.verify.text import words
 
 _FEWEST_WORDS = 8  # a shorter reply had hardly an occasion for a comma
+_COMMA = re.compile(",")
+# Full-width, ideographic, small and half-width forms; Arabic, Ethiopic, Mongolian, N'Ko, Bamum; raised and turned.
+_OTHER_COMMAS = "，、﹐﹑､︐︑،፣᠂᠈߸꛵⸲⸴⹁⹌"
+_ANY_COMMA = re.compile(f"[,{_OTHER_COMMAS}]")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _MOST_JOINED = 4
 # One to two words between the commas: longer parts are clauses as often as they are items.
@@ -25,11 +34,18 @@ _ADJECTIVE = re.compile(r"(?:ful|ous|ive|able|ible|less|ish|ic|al|ant|ent|ed|ing
 
 
 def _verify(_: Params, reply: str) -> Verdict:
-    at = [match.start() for match in re.finditer(",", reply)]
-    if not at:
+    return _without(_COMMA, reply)
+
+
+def _mended(_: Params, reply: str) -> Verdict:
+    return _without(_ANY_COMMA, reply)
+
+
+def _without(comma: re.Pattern[str], reply: str) -> Verdict:
+    found, spans = counted_spans(comma.finditer(reply))
+    if not found:
         return passed("no comma", vacuous=len(words(reply)) < _FEWEST_WORDS)
-    spans = tuple((start, start + 1) for start in at)
-    return failed(f"{len(at)} commas, wanted none", 1.0 - len(at) / max(len(words(reply)), 1), spans)
+    return failed(f"{found} commas, wanted none", 1.0 - found / max(len(words(reply)), 1), spans, found)
 
 
 def _repair(_: Params, reply: str) -> str:
@@ -39,7 +55,12 @@ def _repair(_: Params, reply: str) -> str:
     """
     text = _GROUPED.sub("", reply)
     text = _ENUMERATION.sub(_spelled_out, text)
-    return re.sub(r",(?=[^\W_])", " ", text).replace(",", "")
+    text = re.sub(r",(?=[^\W_])", " ", text).replace(",", "")
+    return re.sub(rf"[{_OTHER_COMMAS}][^\S\n]*(?P<more>\w?)", _spaced, text)
+
+
+def _spaced(found: re.Match[str]) -> str:
+    return " " + found["more"] if found["more"] else ""
 
 
 def _spelled_out(found: re.Match[str]) -> str:
@@ -88,6 +109,9 @@ TYPES: tuple[ConstraintType, ...] = (
             "Every sentence has to get by without a comma.",
         ),
         verify=_verify,
+        mended=_mended,
+        rank=6,
+        forbids=True,
         draw=_draw,
         repair=_repair,
         words=lambda params: {},

@@ -1,4 +1,11 @@
-"""Constraint family `startend`: a given ending, and the whole reply in quotation marks."""
+"""Constraint family `startend`: a given ending, and the whole reply in quotation marks.
+
+What the mended readings change (`adhere.verify.registers`). *Ending*: the faithful one fails over white space inside a
+closing quotation mark and over closing marks of any other kind, and passes a reply that is nothing but the ending, or
+ends in a longer word; the mended one lets closing marks and white space be, and wants something before the ending, and
+a border between the two. *Quotation*: the faithful one passes `""` and `"a" or "b"`, and fails typographic marks; the
+mended one wants one quotation around all of it, in straight or typographic double marks, with something said inside.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +16,14 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, passed
 from adhere.verify.rewriting import append_sentence
+from adhere.verify.spans import SAID, says_something
+
+# What may stand after the last word without being text of its own.
+_CLOSERS = " \t\r\n\"'“”‘’«»*_`"
+_OPENING_MARKS = '"“”„«'
+_CLOSING_MARKS = '"”“»'
+_QUOTATION_MARK = re.compile('"')
+_AFTER_CLOSING = ".,;:!?)]}*_"
 
 _ENDINGS = (
     "Let me know how it goes.",
@@ -44,17 +59,44 @@ _ENDINGS = (
 )
 
 
-def _verify_ending(params: Params, reply: str) -> Verdict:
-    phrase = params["end_phrase"].strip()
+def _phrase(params: Params) -> str:
+    phrase = str(params["end_phrase"]).strip()
     if not phrase:
         raise VerifierError("startend:end_checker: end_phrase is blank", "Give the words that the reply must end with.")
+    return phrase
+
+
+def _verify_ending(params: Params, reply: str) -> Verdict:
+    phrase = _phrase(params)
     ending = reply.strip().strip('"')
     if ending.lower().endswith(phrase.lower()):
         stop = reply.rfind(ending) + len(ending) if ending else len(reply)
         return passed(f"ends with {phrase!r}", ((max(stop - len(phrase), 0), stop),))
+    return _wrong_ending(phrase, reply, ending)
+
+
+def _wrong_ending(phrase: str, reply: str, ending: str) -> Verdict:
     if phrase.lower() in ending.lower():
-        return failed(f"{phrase!r} is there, but text follows it", 0.5)
+        at = max((found.end() for found in re.finditer(re.escape(phrase), reply, re.IGNORECASE)), default=-1)
+        return failed(f"{phrase!r} is there, but text follows it", 0.5, ((at, len(reply)),) if at >= 0 else ())
     return failed(f"does not end with {phrase!r}; it ends with {ending[-40:]!r}")
+
+
+def _mended_ending(params: Params, reply: str) -> Verdict:
+    phrase = _phrase(params)
+    pieces = phrase.rstrip(_CLOSERS).split() or phrase.split()
+    at = stop = len(reply.rstrip(_CLOSERS if phrase.rstrip(_CLOSERS) else None))
+    for position, piece in enumerate(reversed(pieces)):
+        while position and at and reply[at - 1].isspace():
+            at -= 1
+        if reply[max(at - len(piece), 0) : at].lower() != piece.lower():
+            return _wrong_ending(phrase, reply, reply[:stop])
+        at -= len(piece)
+    if SAID.match(pieces[0]) and at and SAID.match(reply, at - 1):
+        return failed(f"{phrase!r} is only the end of a longer word", 0.5, ((at, stop),))
+    if not says_something(reply, 0, at):
+        return failed(f"nothing stands before {phrase!r}", 0.5, ((at, stop),))
+    return passed(f"ends with {phrase!r}", ((at, stop),))
 
 
 def _repair_ending(params: Params, reply: str) -> str:
@@ -95,6 +137,10 @@ _END = ConstraintType(
         'How should it end? With "{phrase}" and not a character beyond that.',
     ),
     verify=_verify_ending,
+    mended=_mended_ending,
+    rank=35,
+    demands=lambda params: (params["end_phrase"],),
+    least_words=lambda params: 6,
     draw=lambda rng, drawing: {"end_phrase": rng.choice(_ENDINGS)},
     repair=_repair_ending,
     words=lambda params: {"phrase": params["end_phrase"].strip()},
@@ -109,12 +155,48 @@ _END = ConstraintType(
 
 
 def _verify_quotation(params: Params, reply: str) -> Verdict:
+    return _quoted(reply, '"', '"')
+
+
+def _quoted(reply: str, opening: str, closing: str) -> Verdict:
     text = reply.strip()
-    opens, closes = text.startswith('"'), text.endswith('"')
+    start = len(reply) - len(reply.lstrip())
+    opens, closes = text.startswith(tuple(opening)), text.endswith(tuple(closing))
+    spans = ((start, start + 1), (start + len(text) - 1, start + len(text)))
     if len(text) > 1 and opens and closes:
-        return passed("wrapped in double quotation marks")
+        return passed("wrapped in double quotation marks", spans)
     missing = [name for name, there in (("opening", opens), ("closing", closes and len(text) > 1)) if not there]
-    return failed(f"no {' and no '.join(missing)} double quotation mark", 0.5 if len(missing) == 1 else 0.0)
+    said = f"no {' and no '.join(missing)} double quotation mark"
+    return failed(said, 0.5 if len(missing) == 1 else 0.0, spans[:1] if opens else spans[1:] if closes else ())
+
+
+def _mended_quotation(params: Params, reply: str) -> Verdict:
+    verdict = _quoted(reply, _OPENING_MARKS, _CLOSING_MARKS)
+    if not verdict.passed:
+        return verdict
+    end = _end_of_quotation(reply, verdict.spans[0][0], verdict.spans[1][0])
+    if end < verdict.spans[1][0]:
+        return failed("the quotation ends before the reply does", 0.5, ((end, end + 1),))
+    return verdict
+
+
+def _end_of_quotation(reply: str, start: int, stop: int) -> int:
+    """Where the quotation that opens at `start` is closed, at `stop` at the latest: quotations in it may be nested.
+
+    A mark closes when it follows something and what comes next is white space or the end of a phrase. A mark behind a
+    digit may stand for inches and says nothing.
+    """
+    depth = 1
+    for mark in _QUOTATION_MARK.finditer(reply, start + 1, stop):
+        at = mark.start()
+        before, after = reply[at - 1], reply[at + 1]
+        if before.isdigit() and after.isspace():
+            continue
+        closes = not before.isspace() and (after.isspace() or after in _AFTER_CLOSING)
+        depth += -1 if closes else 1
+        if not depth:
+            return at
+    return stop
 
 
 def _repair_quotation(params: Params, reply: str) -> str | None:
@@ -160,6 +242,9 @@ _QUOTATION = ConstraintType(
         "Could the full text be given between double quotation marks?",
     ),
     verify=_verify_quotation,
+    mended=_mended_quotation,
+    rank=50,
+    excludes=frozenset(("detectable_format:title", "opening:first_phrase")),
     draw=_draw_quotation,
     repair=_repair_quotation,
     words=lambda params: {},

@@ -3,11 +3,16 @@
 `opening` (how the reply begins), `lines` (its layout in lines), `tally` (how often something occurs) and
 `lipogram` (what must not occur). They are never drawn for training data; their repairs serve data that a user
 asks for by name. A *line* is a part between newlines with something other than white space on it.
+
+Most have one reading, since they were written without the loopholes of older checkers; the repaired register
+(`adhere.verify.registers`) adds that a reply without a letter or digit fails them all. Two are mended: a first sentence
+that is a question asks something (not "?! No."), and `no_digits` counts the digits of every script, not only 0 to 9.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
@@ -15,10 +20,35 @@ from adhere.verify.constraint import ConstraintType, Example, Params, failed, ju
 from adhere.verify.families import unseen_phrasings as say
 from adhere.verify.pieces import clauses, grouped, statements
 from adhere.verify.rewriting import variant
-from adhere.verify.text import sentences
+from adhere.verify.spans import Spans, counted_spans, first_spans, lines_with_places, says_something
+from adhere.verify.text import sentence_spans
 from adhere.verify.wording import counted, spelled
 
+_COUNTS = range(1, 1_000_001)
 _MOST_LINES = 60
+
+# What else decides how a reply begins, or how it is laid out in lines.
+_AT_THE_START = frozenset(
+    (
+        "opening",
+        "detectable_format:title",
+        "detectable_format:multiple_sections",
+        "detectable_format:number_bullet_lists",
+        "length_constraints:nth_paragraph_first_word",
+        "lines:numbered_steps",
+    )
+)
+_LAYOUTS = frozenset(
+    (
+        "lines",
+        "detectable_content",
+        "detectable_format:number_bullet_lists",
+        "detectable_format:multiple_sections",
+        "detectable_format:title",
+        "length_constraints:number_paragraphs",
+        "length_constraints:nth_paragraph_first_word",
+    )
+)
 
 # ---------------------------------------------------------------- opening
 
@@ -60,14 +90,25 @@ def _verify_first_word(params: Params, reply: str) -> Verdict:
     found = re.search(r"\w+", reply)
     if found and found.group().lower() == wanted.lower():
         return passed(f"the first word is {wanted!r}", (found.span(),))
-    return failed(f"the first word is {found.group() if found else ''!r}, wanted {wanted!r}")
+    first = found.group()[:60] if found else ""
+    return failed(f"the first word is {first!r}, wanted {wanted!r}", spans=(found.span(),) if found else ())
 
 
 def _verify_question(params: Params, reply: str) -> Verdict:
-    first = next(iter(sentences(reply.strip().split("\n")[0])), "").strip()
-    if first.rstrip("\"'*)”’ ").endswith("?"):
-        return passed("the first sentence is a question")
-    return failed(f"the first sentence is no question: {first[:60]!r}")
+    start = len(reply) - len(reply.lstrip())
+    line = reply[start:].partition("\n")[0].rstrip()
+    begin, stop = next(iter(sentence_spans(line)), (0, 0))
+    first, spans = line[begin:stop], ((start + begin, start + stop),)
+    if first.strip().rstrip("\"'*)”’ ").endswith("?"):
+        return passed("the first sentence is a question", spans)
+    return failed(f"the first sentence is no question: {first.strip()[:60]!r}", spans=spans)
+
+
+def _mended_question(params: Params, reply: str) -> Verdict:
+    verdict = _verify_question(params, reply)
+    if verdict.passed and not says_something(reply, *verdict.spans[0]):
+        return failed("the first sentence asks nothing", 0.5, verdict.spans)
+    return verdict
 
 
 def _repair_question(params: Params, reply: str) -> str:
@@ -78,8 +119,9 @@ def _verify_greeting(params: Params, reply: str) -> Verdict:
     phrase = params["phrase"].strip()
     if not phrase:
         raise VerifierError("opening:first_phrase: phrase is blank", "Give the words that the reply must start with.")
+    start = len(reply) - len(reply.lstrip())
     if reply.strip().lower().startswith(phrase.lower()):
-        return passed(f"starts with {phrase!r}")
+        return passed(f"starts with {phrase!r}", ((start, start + len(phrase)),))
     return failed(f"does not start with {phrase!r}", 0.5 if phrase.lower() in reply.lower() else 0.0)
 
 
@@ -91,6 +133,8 @@ _OPENING = (
         phrasings=say.FIRST_WORD,
         heldout_phrasings=say.FIRST_WORD_HELDOUT,
         verify=_verify_first_word,
+        excludes=_AT_THE_START,
+        demands=lambda params: (params["first_word"],),
         draw=lambda rng, drawing: {"first_word": rng.choice(_FIRST_WORDS.split())},
         words=lambda params: {"word": params["first_word"]},
         examples=(
@@ -106,6 +150,9 @@ _OPENING = (
         phrasings=say.FIRST_QUESTION,
         heldout_phrasings=say.FIRST_QUESTION_HELDOUT,
         verify=_verify_question,
+        mended=_mended_question,
+        rank=31,
+        excludes=_AT_THE_START,
         draw=lambda rng, drawing: {},
         words=lambda params: {},
         repair=_repair_question,
@@ -120,6 +167,9 @@ _OPENING = (
         phrasings=say.GREETING,
         heldout_phrasings=say.GREETING_HELDOUT,
         verify=_verify_greeting,
+        rank=31,
+        excludes=_AT_THE_START,
+        demands=lambda params: (params["phrase"],),
         draw=lambda rng, drawing: {"phrase": rng.choice(_GREETINGS)},
         repair=lambda params, reply: f"{params['phrase'].strip()} {reply.strip()}",
         words=lambda params: {"phrase": params["phrase"].strip()},
@@ -136,8 +186,12 @@ def _lines(reply: str) -> list[str]:
     return [line for line in reply.split("\n") if line.strip()]
 
 
+def _line_spans(reply: str) -> Iterator[tuple[int, int]]:
+    return ((start, start + len(line)) for start, line in lines_with_places(reply) if line.strip())
+
+
 def _verify_line_count(params: Params, reply: str) -> Verdict:
-    return judged_count(len(_lines(reply)), "exactly", params["num_lines"], "lines")
+    return judged_count(len(_lines(reply)), "exactly", params["num_lines"], "lines", first_spans(_line_spans(reply)))
 
 
 def _repair_line_count(params: Params, reply: str) -> str | None:
@@ -149,16 +203,18 @@ def _repair_line_count(params: Params, reply: str) -> str | None:
     return None
 
 
+_STEP = re.compile(r"\s*(\d{1,4})\.\s+\S")
+
+
 def _verify_steps(params: Params, reply: str) -> Verdict:
     wanted = params["num_steps"]
-    found = [int(m.group(1)) for line in _lines(reply) if (m := re.match(r"\s*(\d{1,4})\.\s+\S", line))]
+    steps = [(span, match) for span in _line_spans(reply) if (match := _STEP.match(reply, *span))]
+    found, spans = [int(match.group(1)) for _, match in steps], first_spans(span for span, _ in steps)
     if found == list(range(1, wanted + 1)):
-        return passed(f"numbered from 1 to {wanted}")
+        return passed(f"numbered from 1 to {wanted}", spans)
     if len(found) == wanted:
-        return failed(f"{wanted} numbered lines, but not in the order 1 to {wanted}", 0.8)
-    return failed(
-        f"{len(found)} numbered lines, wanted {wanted}", 1.0 - abs(len(found) - wanted) / max(len(found), wanted, 1)
-    )
+        return failed(f"{wanted} numbered lines, but not in the order 1 to {wanted}", 0.8, spans)
+    return judged_count(len(found), "exactly", wanted, "numbered lines", spans)
 
 
 def _repair_steps(params: Params, reply: str) -> str | None:
@@ -172,7 +228,8 @@ def _verify_short_lines(params: Params, reply: str) -> Verdict:
     longest = max((len(line.split()) for line in _lines(reply)), default=0)
     if longest <= most:
         return passed(f"the longest line has {longest} words, at most {most} allowed")
-    return failed(f"a line of {longest} words, at most {most} allowed", most / longest)
+    spans = first_spans(span for span in _line_spans(reply) if len(reply[slice(*span)].split()) > most)
+    return failed(f"a line of {longest} words, at most {most} allowed", most / longest, spans, longest - most)
 
 
 def _repair_short_lines(params: Params, reply: str) -> str | None:
@@ -196,6 +253,10 @@ _LINES = (
         phrasings=say.LINE_COUNT,
         heldout_phrasings=say.LINE_COUNT_HELDOUT,
         verify=_verify_line_count,
+        allowed={"num_lines": _COUNTS},
+        rank=23,
+        excludes=_LAYOUTS,
+        least_words=lambda params: 5 * params["num_lines"],
         draw=lambda rng, drawing: {"num_lines": rng.randint(2, 8)},
         repair=_repair_line_count,
         words=lambda params: counted(params["num_lines"]),
@@ -208,6 +269,10 @@ _LINES = (
         phrasings=say.NUMBERED_STEPS,
         heldout_phrasings=say.NUMBERED_STEPS_HELDOUT,
         verify=_verify_steps,
+        allowed={"num_steps": _COUNTS},
+        rank=24,
+        excludes=_LAYOUTS,
+        least_words=lambda params: 6 * params["num_steps"],
         draw=lambda rng, drawing: {"num_steps": rng.randint(2, 7)},
         repair=_repair_steps,
         words=lambda params: counted(params["num_steps"]),
@@ -226,6 +291,9 @@ _LINES = (
         phrasings=say.SHORT_LINES,
         heldout_phrasings=say.SHORT_LINES_HELDOUT,
         verify=_verify_short_lines,
+        allowed={"max_words": _COUNTS},
+        rank=25,
+        excludes=_LAYOUTS,
         draw=lambda rng, drawing: {"max_words": rng.choice((8, 10, 12, 15, 20))},
         repair=_repair_short_lines,
         words=lambda params: counted(params["max_words"]),
@@ -237,8 +305,8 @@ _LINES = (
 
 
 def _tally(mark: str, relation: str, thing: str, reply: str, wanted: int) -> Verdict:
-    spans = tuple(found.span() for found in re.finditer(mark, reply))
-    return judged_count(len(spans), relation, wanted, thing, spans)
+    found, spans = counted_spans(re.finditer(mark, reply))
+    return judged_count(found, relation, wanted, thing, spans)
 
 
 _NUMBER = r"\d+(?:[.,]\d+)*"
@@ -268,6 +336,7 @@ _TALLY = (
         phrasings=say.QUESTION_MARKS,
         heldout_phrasings=say.QUESTION_MARKS_HELDOUT,
         verify=lambda params, reply: _tally(r"\?", "at least", "question marks", reply, params["num_questions"]),
+        allowed={"num_questions": _COUNTS},
         draw=lambda rng, drawing: {"num_questions": rng.randint(1, 4)},
         words=lambda params: counted(params["num_questions"]),
         examples=(Example({"num_questions": 2}, "Why? And how?", ("Why? And how.", "Why and how.")),),
@@ -279,6 +348,8 @@ _TALLY = (
         phrasings=say.EXCLAMATION_MARKS,
         heldout_phrasings=say.EXCLAMATION_MARKS_HELDOUT,
         verify=lambda params, reply: _tally("!", "exactly", "exclamation marks", reply, params["num_exclamations"]),
+        allowed={"num_exclamations": range(1_000_001)},
+        rank=36,
         draw=lambda rng, drawing: {"num_exclamations": rng.randint(1, 4)},
         repair=_repair_exclamations,
         words=lambda params: {
@@ -294,6 +365,7 @@ _TALLY = (
         phrasings=say.NUMBERS,
         heldout_phrasings=say.NUMBERS_HELDOUT,
         verify=lambda params, reply: _tally(_NUMBER, "at least", "numbers", reply, params["num_numbers"]),
+        allowed={"num_numbers": _COUNTS},
         draw=lambda rng, drawing: {"num_numbers": rng.randint(1, 5)},
         words=lambda params: counted(params["num_numbers"]),
         examples=(Example({"num_numbers": 2}, "Mix 2,500 g with 3 eggs.", ("Mix 2,500 g with eggs.", "Two and 3.")),),
@@ -313,19 +385,20 @@ def _verify_letter(params: Params, reply: str) -> Verdict:
     letter = params["letter"].lower()
     if not (len(letter) == 1 and "a" <= letter <= "z"):
         raise VerifierError(f"lipogram:avoid_letter: {params['letter']!r} is not a letter", "Use one of a to z.")
-    spans = tuple(found.span() for found in re.finditer(letter, reply, re.IGNORECASE | re.ASCII))
-    if spans:
-        return failed(f"the letter {letter!r} occurs {len(spans)} times", 1.0 / (1 + len(spans)), spans)
-    return passed(f"no letter {letter!r}", vacuous=not re.search(r"[^\W\d_]", reply))
+    found, spans = counted_spans(re.finditer(letter, reply, re.IGNORECASE | re.ASCII))
+    return _none_of(found, spans, f"letter {letter!r}", f"the letter {letter!r} occurs {found} times", reply)
+
+
+def _none_of(found: int, spans: Spans, thing: str, said: str, reply: str) -> Verdict:
+    if found:
+        return failed(said, 1.0 / (1 + found), spans, found)
+    return passed(f"no {thing}", vacuous=not re.search(r"[^\W\d_]", reply))
 
 
 def _verify_contractions(params: Params, reply: str) -> Verdict:
-    spans = tuple(found.span() for found in _SHORT_FORM.finditer(reply))
-    if spans:
-        return failed(
-            f"{len(spans)} contractions, the first is {reply[slice(*spans[0])]!r}", 1 / (1 + len(spans)), spans
-        )
-    return passed("no contractions", vacuous=not re.search(r"[^\W\d_]", reply))
+    found, spans = counted_spans(_SHORT_FORM.finditer(reply))
+    said = f"{found} contractions, the first is {reply[slice(*spans[0])][:60]!r}" if found else ""
+    return _none_of(found, spans, "contractions", said, reply)
 
 
 def _in_full(found: re.Match[str]) -> str:
@@ -337,16 +410,19 @@ def _in_full(found: re.Match[str]) -> str:
 
 
 def _verify_digits(params: Params, reply: str) -> Verdict:
-    spans = tuple(found.span() for found in re.finditer(r"[0-9]", reply))
-    if spans:
-        return failed(f"{len(spans)} digits", 1.0 / (1 + len(spans)), spans)
-    return passed("no digits", vacuous=not re.search(r"[^\W\d_]", reply))
+    found, spans = counted_spans(re.finditer(r"[0-9]", reply))
+    return _none_of(found, spans, "digits", f"{found} digits", reply)
+
+
+def _mended_digits(params: Params, reply: str) -> Verdict:
+    found, spans = counted_spans(re.finditer(r"\d", reply))
+    return _none_of(found, spans, "digits", f"{found} digits", reply)
 
 
 def _repair_digits(params: Params, reply: str) -> str | None:
     plain = re.sub(r"^[^\S\n]*\d{1,3}[.)][^\S\n]+", "", reply, flags=re.MULTILINE)
     written = re.sub(r"(?<![\d.,])\d{1,2}(?![\d.,]*\d)", lambda m: spelled(int(m.group())), plain)
-    return None if re.search(r"[0-9]", written) else written
+    return None if re.search(r"\d", written) else written
 
 
 _LIPOGRAM = (
@@ -357,6 +433,7 @@ _LIPOGRAM = (
         phrasings=say.AVOID_LETTER,
         heldout_phrasings=say.AVOID_LETTER_HELDOUT,
         verify=_verify_letter,
+        forbids=True,
         draw=lambda rng, drawing: {"letter": rng.choice("qzxjvk")},
         words=lambda params: {"letter": params["letter"]},
         examples=(Example({"letter": "z"}, "A calm day.", ("A lazy day.", "Zoe is calm.")),),
@@ -368,6 +445,8 @@ _LIPOGRAM = (
         phrasings=say.NO_CONTRACTIONS,
         heldout_phrasings=say.NO_CONTRACTIONS_HELDOUT,
         verify=_verify_contractions,
+        rank=8,
+        forbids=True,
         draw=lambda rng, drawing: {},
         repair=lambda params, reply: _SHORT_FORM.sub(_in_full, reply),
         words=lambda params: {},
@@ -380,6 +459,10 @@ _LIPOGRAM = (
         phrasings=say.NO_DIGITS,
         heldout_phrasings=say.NO_DIGITS_HELDOUT,
         verify=_verify_digits,
+        mended=_mended_digits,
+        rank=37,
+        excludes=frozenset(("tally:numbers", "lines:numbered_steps", "detectable_format:multiple_sections")),
+        forbids=True,
         draw=lambda rng, drawing: {},
         repair=_repair_digits,
         words=lambda params: {},
