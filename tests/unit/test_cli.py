@@ -164,17 +164,15 @@ def test_synth_verify_select(adhere: Adhere, tmp_path: Path) -> None:
     assert f"{len(kept)} rows kept, {len(dropped)} dropped" in made.err
     assert all(row["reason"] for row in dropped)
 
-    verified = adhere("verify", "rows.jsonl")
+    verified = adhere("verify", "rows.jsonl", "--given-only")
     assert verified.code == 0
     verdicts = lines_of(verified.out)
     assert len(verdicts) == len(kept)
     assert all(one["passed"] in (True, None) for one in verdicts)
-    counted = adhere("verify", "rows.jsonl", "-o", "verdicts.jsonl", "--json").json
-    assert counted == {
-        "passed": sum(one["passed"] is True for one in verdicts),
-        "failed": 0,
-        "not_judged": sum(one["passed"] is None for one in verdicts),
-    }
+    counted = adhere("verify", "rows.jsonl", "--given-only", "-o", "verdicts.jsonl", "--json").json
+    assert counted["passed"] == sum(one["passed"] is True for one in verdicts)
+    assert counted["failed"] == counted["found"] == counted["set_aside"] == 0
+    assert counted["not_judged"] == sum(one["passed"] is None for one in verdicts)
     assert lines_of(Path("verdicts.jsonl").read_text()) == verdicts
 
     chosen = adhere("select", "verified-novel", "rows.jsonl", "limit=3")
@@ -475,14 +473,14 @@ def test_a_reader_that_goes_away_is_no_error(cache: Path) -> None:
 
 
 def test_an_interrupt_says_what_is_kept(adhere: Adhere, monkeypatch: pytest.MonkeyPatch) -> None:
-    from adhere.app import commands
+    from adhere.app import commands, verifying
 
     def interrupted(*args: Any, **options: Any) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "improve_command", interrupted)
     monkeypatch.setattr(commands, "synth_command", interrupted)
-    monkeypatch.setattr(commands, "verify_command", interrupted)
+    monkeypatch.setattr(verifying, "verify_command", interrupted)
     for words in (["improve"], ["synth", "complex-to-simple"]):
         ran = adhere(*words)
         assert ran.code == 130

@@ -147,13 +147,34 @@ def synth(**options: Any) -> None:
 
 
 @app.command()
-@click.argument("source", type=FILE)
+@click.argument("sources", type=FILE, nargs=-1, metavar="FILE | ifeval PROMPTS RESPONSES")
+@click.option("--floor", is_flag=True, help="The best constant answers on FILE (or on heldout) and their scores.")
+@click.option("--audit", is_flag=True, help="Faults of the prompts and checks in FILE; exit status 1 where any.")
+@click.option(
+    "--register",
+    type=click.Choice(["faithful", "repaired"]),
+    default="faithful",
+    show_default=True,
+    help="As published, or with the loopholes of the published checks closed.",
+)
+@click.option("--given-only", is_flag=True, help="Judge given checks alone; find none in the words of a prompt.")
+@click.option("--rows", type=FILE, metavar="FILE", help="With ifeval: verdicts per prompt to this file (JSONL).")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes to use.  [default: all cores]")
 @limit_option
 @click.option("-o", "--output", type=FILE, help="Verdicts to this file instead of stdout.")
 @json_option
 def verify(**options: Any) -> None:
-    """Run the checks that records carry; exit status 1 when one fails."""
-    from adhere.app.commands import verify_command
+    """Judge replies by running checks; exit status 1 when one fails.
+
+    \b
+    adhere verify FILE                          rows of prompt, reply and checks
+    adhere verify ifeval PROMPTS RESPONSES      published responses to IFEval's file
+    adhere verify --floor FILE                  what a constant answer scores
+    adhere verify --audit FILE                  what is wrong with the prompts
+
+    Where a row gives no checks, those that its prompt states are found, and the report says so.
+    """
+    from adhere.app.verifying import verify_command
 
     sys.exit(verify_command(**options))
 

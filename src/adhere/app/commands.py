@@ -8,21 +8,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from adhere.app.display import TerminalProgress, clean, say
 from adhere.app.output import (
     check_file,
     check_folder,
-    encoded,
     print_json,
     tell_rejected,
-    write_lines,
     write_outcome,
 )
 from adhere.core.errors import (
     EXIT_FINE,
-    EXIT_NOT_MET,
     AdhereError,
     DataError,
     SettingsError,
@@ -126,27 +121,6 @@ def report_command(folder: Path | None, runs_folder: Path, as_json: bool) -> int
     else:
         print(path)
     return EXIT_FINE
-
-
-def verify_command(source: Path, limit: int | None, output: Path | None, as_json: bool) -> int:
-    """Verdicts for records with replies and checks; 1 when a check failed."""
-    from adhere.verify.catalogue import ALL_TYPES
-    from adhere.verify.score import ConstraintVerifier
-
-    check_file(output)
-    verifier = ConstraintVerifier(ALL_TYPES)
-    rows = []
-    counts = {True: 0, False: 0, None: 0}
-    for record in _read(source, limit):
-        verdict = verifier.verify(record, record.reply or "")
-        outcome = verdict.passed if record.checks else None
-        counts[outcome] += 1
-        rows.append({"id": record.id, **msgspec.to_builtins(verdict), "passed": outcome})
-    write_lines(output, encoded(rows))
-    if as_json:
-        print_json({"passed": counts[True], "failed": counts[False], "not_judged": counts[None]})
-    say(f"{counts[True]} passed, {counts[False]} failed, {counts[None]} not judged")
-    return EXIT_NOT_MET if counts[False] else EXIT_FINE
 
 
 def select_command(**options: Any) -> int:
