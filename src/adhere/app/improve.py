@@ -35,7 +35,7 @@ from adhere.app.session import (
 )
 from adhere.app.summary import write_summary
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, ModelError
-from adhere.core.model import Generates, Reply, Sampling, Scores, Trains
+from adhere.core.model import Generates, Model, Reply, Sampling, Scores, Trains
 from adhere.core.progress import Progress
 from adhere.core.record import Record, content_hash
 from adhere.core.step import Dropped, divided
@@ -266,7 +266,7 @@ class TrainingLimit:
             job.note_spent()
 
 
-def _rest(model: Generates) -> None:
+def _rest(model: Model) -> None:
     """Free what the model holds in memory until it is asked again."""
     close = getattr(model, "close", None)
     if close is not None:

@@ -221,11 +221,10 @@ def _benches(bench: Path, limit: int | None) -> dict[str, list[Record]]:
 def _constant_scores(records: Sequence[Record], register: str) -> list[ConstantScore]:
     """Every constant answer's score, best mean of both levels first."""
     from adhere.evals.floor import constant_answers, null_floor
-    from adhere.evals.judging import floor_records, floor_types, types_of
+    from adhere.evals.judging import types_of
 
     types = types_of(register)
-    sound, careful = floor_records((record.checks for record in records), types), floor_types(types)
-    floors = [null_floor(sound, careful, [answer]) for answer in constant_answers()]
+    floors = [null_floor(records, types, [answer]) for answer in constant_answers()]
     scores = [floor.best_prompt for floor in floors if floor is not None]
     return sorted(scores, key=lambda score: -score.mean_strict)
 

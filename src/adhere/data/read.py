@@ -48,7 +48,7 @@ ROLES = {
     "function": "tool",
     "observation": "tool",
 }
-REPLY_KEYS = ("response", "completion", "chosen", "output", "answer")
+REPLY_KEYS = ("response", "reply", "completion", "chosen", "output", "answer")
 ROW_FORMS = (
     'A row is {"messages": [...]}, {"instruction": ..., "input": ..., "output": ...}, {"conversations": [...]} or '
     '{"prompt": ..., "response": ...}.'
@@ -86,7 +86,7 @@ def read_records(path: Path | str, limit: int | None = None) -> ReadResult:
     where = Path(path)
     records: list[Record] = []
     rejected: list[RejectedRow] = []
-    for line, row, text in _rows(where):
+    for line, row, text in rows_of_file(where):
         if limit is not None and len(records) >= limit:
             break
         try:
@@ -116,7 +116,8 @@ def shown(text: str) -> str:
 # --- files to rows -------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def rows_of_file(path: Path) -> Iterator[Row]:
+    """The rows of a file of any known form as they stand, with their lines; `-` is stdin."""
     if str(path) == "-":
         yield from _rows_of(io.BytesIO(sys.stdin.buffer.read()), path)
         return

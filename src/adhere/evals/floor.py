@@ -14,6 +14,7 @@ import msgspec
 
 from adhere.core.record import Check, Record, canonical_json
 from adhere.verify.constraint import ConstraintType
+from adhere.verify.score import verdict_of
 
 _SHORT = (
     '""',
@@ -142,7 +143,7 @@ def null_floor(
     distinct = dict(pair for prompt in prompts for pair in prompt)
     scores = []
     for answer in answers if answers is not None else constant_answers():
-        verdicts = {key: _passes(check, answer, types) for key, check in distinct.items()}
+        verdicts = {key: verdict_of(check, answer, types).passed for key, check in distinct.items()}
         score = _scored(answer, [[verdicts[key] for key, _ in prompt] for prompt in prompts if prompt])
         if score is not None:
             scores.append(score)
@@ -164,15 +165,6 @@ def null_floor(
 
 def _key(check: Check) -> bytes:
     return canonical_json([check.kind, check.params])
-
-
-def _passes(check: Check, answer: str, types: Mapping[str, ConstraintType]) -> bool | None:
-    # not through `score.judge`, which would try the loose variants of every failure as well
-    kind = types.get(check.kind)
-    if kind is None:
-        return None
-    params = kind.validated(check.params)
-    return bool(answer.strip()) and kind.verify(params, answer).passed
 
 
 def _scored(answer: str, prompts: Sequence[Sequence[bool | None]]) -> ConstantScore | None:

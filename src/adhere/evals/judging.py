@@ -25,8 +25,7 @@ import msgspec
 from adhere.core.errors import EXIT_ENVIRONMENT, DataError, VerifierError
 from adhere.core.record import Check, Record
 from adhere.core.verifier import Verdict
-from adhere.data.read import REPLY_KEYS, BadRow, RejectedRow, Row, record_from, shown
-from adhere.data.read import _rows as rows_of_file
+from adhere.data.read import REPLY_KEYS, BadRow, RejectedRow, Row, record_from, rows_of_file, shown
 from adhere.evals.floor import Floor, null_floor
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.constraint import ConstraintType
@@ -35,7 +34,6 @@ from adhere.verify.score import Outcome, all_passed, judge
 CHUNK_ROWS = 64
 CHUNK_CHARACTERS = 1_000_000
 FLOOR_ROWS = 2_000
-REGISTERS = ("faithful", "repaired")
 Types = Mapping[str, ConstraintType]
 
 
@@ -139,8 +137,8 @@ def rows_of(path: Path, limit: int | None = None) -> Iterator[Row]:
 def checked_record(row: Any) -> Record:
     """A row as a record with its checks, whichever form it has; raises `BadRow`, which says what is wrong.
 
-    Checks stand under `checks`, as objects or as JSON in a string, or in IFEval's two columns. A reply may also
-    stand under `reply`, and may be empty, which is not the same as none.
+    Checks stand under `checks`, as objects or as JSON in a string, or in IFEval's two columns. A reply may be empty,
+    which is not the same as none.
     """
     if isinstance(row, BadRow):
         raise row
@@ -148,8 +146,6 @@ def checked_record(row: Any) -> Record:
         return record_from(row)
     given = dict(row)
     checks = _given_checks(given)
-    if "reply" in given and not any(given.get(key) for key in REPLY_KEYS):
-        given["response"] = given.pop("reply")
     record = record_from(given)
     if record.reply is None and any(given.get(key) == "" for key in REPLY_KEYS):
         record = record.with_reply("")
@@ -385,35 +381,7 @@ class FloorSample:
 
     def floor(self, types: Types) -> Floor | None:
         """What the best constant answer scores on these checks; None without one that can be judged."""
-        return null_floor(floor_records(self.kept, types), floor_types(types))
-
-
-def floor_records(rows: Iterable[Sequence[Check]], types: Types) -> list[Record]:
-    """Records of these checks for a floor. One whose parameters make no sense becomes one that cannot be judged."""
-    unknown = Check("parameters:unusable")
-    return [Record((), tuple(check if _valid(check, types) else unknown for check in checks)) for checks in rows]
-
-
-def floor_types(types: Types) -> Types:
-    """The same types, with a checker that breaks counted as one that cannot judge."""
-    return {name: msgspec.structs.replace(kind, verify=_careful(kind)) for name, kind in types.items()}
-
-
-def _careful(kind: ConstraintType) -> Callable[[Mapping[str, Any], str], Verdict]:
-    def verify(params: Mapping[str, Any], reply: str) -> Verdict:
-        try:
-            return kind.verify(params, reply)
-        except Exception as error:  # parameters of a file that only the checker can see through
-            return Verdict(None, 0.0, str(error))
-
-    return verify
-
-
-def _valid(check: Check, types: Types) -> bool:
-    try:
-        return check.kind in types and bool(types[check.kind].validated(check.params) or True)
-    except VerifierError:
-        return False
+        return null_floor([Record((), checks) for checks in self.kept], types)
 
 
 def nothing_good(path: Path, rejected: Sequence[RejectedRow], count: int, forms: str) -> DataError:

@@ -19,15 +19,14 @@ from adhere.core.errors import DataError
 from adhere.core.model import Ask, Reply
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
-from adhere.data.read import REPLY_KEYS, BadRow, RejectedRow, shown
-from adhere.data.read import _rows as rows_of_file
+from adhere.data.read import REPLY_KEYS, BadRow, RejectedRow, rows_of_file, shown
 from adhere.evals.floor import null_floor
 from adhere.evals.grade import Graded, Row, grade
 from adhere.evals.ifeval import LEVELS, IFEvalReport, ifeval_report
-from adhere.evals.judging import REGISTERS, KindCounts, floor_records, floor_types, kind_table, mended, types_of
+from adhere.evals.judging import KindCounts, kind_table, mended, types_of
 from adhere.evals.report import in_words
+from adhere.verify.registers import REGISTERS
 
-RESPONSE_KEYS = ("response", "reply", *(key for key in REPLY_KEYS if key != "response"))
 _FORM = 'A row is {"prompt": ..., "response": ...}.'
 
 
@@ -138,7 +137,7 @@ def _response(row: Any, line: int) -> Response:
         raise row
     if not isinstance(row, dict):
         raise BadRow(f"expected an object, found {type(row).__name__}")
-    key = next((key for key in RESPONSE_KEYS if key in row), None)
+    key = next((key for key in REPLY_KEYS if key in row), None)
     if key is None or "prompt" not in row:
         raise BadRow(f"expected prompt and response among its keys {sorted(map(str, row))[:8]}")
     for name in ("prompt", key):
@@ -222,7 +221,7 @@ def score(
         gradings[one] = grade(author, asked, progress=progress, types=types)
         if all(row.strict is None for row in gradings[one].rows):
             raise DataError("no prompt could be judged", "See what is wrong with them: adhere verify --audit FILE")
-        floor = null_floor(floor_records((record.checks for record in asked.records), types), floor_types(types))
+        floor = null_floor(asked.records, types)
         reports[one] = ifeval_report(gradings[one], asked, floor, types)
     return Published(register=register, benchmark=benchmark, matching=matching, reports=reports, gradings=gradings)
 

@@ -51,6 +51,14 @@ def judge(checks: Sequence[Check], reply: str, types: Types) -> Outcome:
     return Outcome(tuple(_judged(check, reply, variants, types) for check in checks))
 
 
+def verdict_of(check: Check, reply: str, types: Types) -> Verdict:
+    """The strict verdict alone, for callers that need no other; not judged where `judge` says so."""
+    kind = _usable(check, types)
+    if isinstance(kind, Verdict):
+        return kind
+    return _verified(*kind, reply) if reply.strip() else failed("the reply is blank")
+
+
 def loose_variants(reply: str) -> tuple[str, ...]:
     """The distinct non-blank variants in IFEval's order; the reply as given comes first unless it is blank."""
     lines = reply.split("\n")
@@ -60,13 +68,10 @@ def loose_variants(reply: str) -> tuple[str, ...]:
 
 
 def _judged(check: Check, reply: str, variants: Sequence[str], types: Types) -> Judged:
-    kind = types.get(check.kind)
-    if kind is None:
-        return _not_judged(check, f"no constraint type {check.kind!r}")
-    try:
-        params = kind.validated(check.params)
-    except VerifierError as error:
-        return _not_judged(check, error.message)
+    usable = _usable(check, types)
+    if isinstance(usable, Verdict):
+        return Judged(check, usable, usable)
+    kind, params = usable
     if not variants:
         blank = failed("the reply is blank")
         return Judged(check, blank, blank)
@@ -80,9 +85,15 @@ def _judged(check: Check, reply: str, variants: Sequence[str], types: Types) -> 
     return Judged(check, strict, strict)
 
 
-def _not_judged(check: Check, reason: str) -> Judged:
-    verdict = Verdict(None, 0.0, reason)
-    return Judged(check, verdict, verdict)
+def _usable(check: Check, types: Types) -> tuple[ConstraintType, Params] | Verdict:
+    """The type of a check and its parameters as validated, or why it cannot be judged."""
+    kind = types.get(check.kind)
+    if kind is None:
+        return Verdict(None, 0.0, f"no constraint type {check.kind!r}")
+    try:
+        return kind, kind.validated(check.params)
+    except VerifierError as error:
+        return Verdict(None, 0.0, error.message)
 
 
 def _verified(kind: ConstraintType, params: Params, reply: str) -> Verdict:
