@@ -39,7 +39,27 @@ def complaints() -> list[str]:
     return found
 
 
+def generated() -> dict[Path, str]:
+    """Pages that are made from the code, by path."""
+    from adhere.app.checks import checks_page
+
+    return {Path("docs/checks.md"): checks_page()}
+
+
+def stale() -> list[str]:
+    """Generated pages that the code would write otherwise."""
+    hint = "run: python .ci/check_documents.py --write"
+    return [
+        f"{path} is not what the code says; {hint}"
+        for path, text in generated().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
 if __name__ == "__main__":
-    wrong = complaints()
+    if "--write" in sys.argv:
+        for path, text in generated().items():
+            path.write_text(text, encoding="utf-8")
+    wrong = complaints() + stale()
     print("\n".join(wrong) or "documents: links, commands and paths are fine")
     sys.exit(bool(wrong))

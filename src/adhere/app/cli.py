@@ -212,9 +212,15 @@ def tune(**options: Any) -> None:
 
 @app.command("list")
 @click.option("--arrow", help="Only one arrow: synth, select, tune, ...")
+@click.option("--checks", is_flag=True, help="List the constraint types instead.")
+@click.option("--family", help="Only one family of constraint types.")
 @json_option
-def list_methods(arrow: str | None, as_json: bool) -> None:
-    """List the methods."""
+def list_methods(arrow: str | None, checks: bool, family: str | None, as_json: bool) -> None:
+    """List the methods, or with --checks the constraint types."""
+    if checks or family:
+        from adhere.app.checks import list_checks
+
+        sys.exit(list_checks(family, as_json))
     from adhere.app.commands import list_command
 
     sys.exit(list_command(arrow, as_json))
@@ -224,7 +230,11 @@ def list_methods(arrow: str | None, as_json: bool) -> None:
 @click.argument("method")
 @json_option
 def show(method: str, as_json: bool) -> None:
-    """Show a method: its idea, its settings and where it is."""
+    """Show a method: its idea, its settings and where it is; or a constraint type, FAMILY:NAME."""
+    if ":" in method:
+        from adhere.app.checks import show_check
+
+        sys.exit(show_check(method, as_json))
     from adhere.app.commands import show_command
 
     sys.exit(show_command(method, as_json))
