@@ -11,7 +11,7 @@ from adhere.verify.text import sentence_spans, sentences
 
 T = TypeVar("T")
 
-_BREAK = re.compile(r"\n[^\S\n]*\n\s*|(?:\s*\*{3,}\s*)+")
+_BREAK = re.compile(r"\n[^\S\n]*\n|\*{3,}")  # what stands around is stripped: a pattern for it takes quadratic time
 _LIST_MARK = re.compile(r"[^\S\n]*(?:[*\-+•][^\S\n]+|\d{1,3}[.)][^\S\n]+)")
 _HEADING_MARK = re.compile(r"[^\S\n]*#{1,6}[^\S\n]+")
 _BARE_MARK = re.compile(r"\s*(?:[-*•+]|\d+[.)]|#{1,6})?\s*")
