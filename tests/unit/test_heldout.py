@@ -237,3 +237,11 @@ def test_a_held_out_phrasing_turned_around_is_found_too():
     params = {"prompt_to_repeat": "Say hello."}
     check = Check(kind.id, params, kind.phrase(params, template).replace(" above", " below"))
     assert overlap_finder([])(Record((user("Say hello."),), (check,))) is not None
+
+
+def test_a_heldout_family_inside_a_nested_check_is_refused() -> None:
+    inner = {"kind": "lipogram:no_digits", "params": {}, "phrase": "Use no digits."}
+    check = Check("nested:all", {"checks": [inner]}, "Use no digits.")
+    row = Record((user("Tell me of the harbour."), assistant("It is large.")), (check,))
+    with pytest.raises(DataError, match="lipogram"):
+        refuse_overlap([row])

@@ -101,6 +101,6 @@ def test_one_bad_row_stops_nothing() -> None:
     reasons = [one.reason for one in dropped]
     assert reasons[:3] == ["no reply"] * 3
     assert [reason.split(":")[0] for reason in reasons[3:]] == ["not judged"] * 3 + ["not verified"]
-    assert "unknown relation 'at most'" in reasons[3]
+    assert "relation should be one of less than, at least, found 'at most'" in reasons[3]
     assert "needs parameter" in reasons[4]
     assert "no constraint type 'nobody:knows_this'" in reasons[5]

@@ -27,6 +27,7 @@ from adhere.data.novelty import words
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES, UNSEEN_TYPES
 from adhere.verify.compose import compose
 from adhere.verify.constraint import ConstraintType
+from adhere.verify.families.nested_parts import inner_kinds
 from adhere.verify.score import ConstraintVerifier
 
 Slice = Literal["seen", "unseen", "plain"]
@@ -162,8 +163,9 @@ def _offence(record: Record, index: NgramIndex) -> str | None:
         kind = ALL_TYPES.get(check.kind)
         if kind is None:
             continue
-        if kind.family in UNSEEN_FAMILIES:
-            return f"has a {check.kind} check, of the held-out family {kind.family!r}"
+        for inner in sorted(inner_kinds(check) & ALL_TYPES.keys()):
+            if ALL_TYPES[inner].family in UNSEEN_FAMILIES:
+                return f"has a {inner} check, of the held-out family {ALL_TYPES[inner].family!r}"
         if check.phrase and words(check.phrase, unicode=True) in _heldout_phrases(kind, check):
             return f"asks for {check.kind} in a held-out phrasing: {check.phrase!r}"
     for message in record.messages:

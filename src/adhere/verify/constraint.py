@@ -8,6 +8,7 @@ repairs replies and grades them.
 from __future__ import annotations
 
 import random
+import reprlib
 import string
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -92,9 +93,10 @@ class ConstraintType(msgspec.Struct, frozen=True):
             if isinstance(value, float) and value.is_integer() and kind is int:
                 given[key] = value = int(value)  # IFEval-style files store counts as 2.0
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                raise VerifierError(f"{self.id}: {key} should be {_type_name(kind)}, found {value!r:.200}")
-            if key in self.allowed and value not in self.allowed[key]:
-                raise VerifierError(f"{self.id}: {key} should be {_said(self.allowed[key])}, found {value!r:.200}")
+                raise VerifierError(f"{self.id}: {key} should be {_type_name(kind)}, found {reprlib.repr(value)}")
+            allowed = self.allowed.get(key)
+            if allowed is not None and value not in allowed:
+                raise VerifierError(f"{self.id}: {key} should be {_said(allowed)}, found {reprlib.repr(value)}")
         return given
 
     def phrase(self, params: Params, template: str) -> str:
