@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
-from adhere.verify.families import extent, extent_repair, extent_units
+from adhere.verify import units
+from adhere.verify.families import extent, extent_repair
 
 TYPES = {kind.id: kind for kind in extent.TYPES}
 CHINESE = "今天天气很好，我们去公园散步。晚上我在家里看书。"
@@ -55,7 +56,7 @@ def pieces(reply: str, spans: Any) -> list[str]:
     ],
 )
 def test_a_word_stands_between_spaces_or_dashes_and_says_something(text: str, words: list[str]) -> None:
-    assert pieces(text, extent_units.word_spans(text)) == words
+    assert pieces(text, units.word_spans(text)) == words
 
 
 @pytest.mark.parametrize(
@@ -73,17 +74,17 @@ def test_a_word_stands_between_spaces_or_dashes_and_says_something(text: str, wo
     ],
 )
 def test_a_sentence_ends_with_its_mark_its_item_or_its_paragraph(text: str, sentences: list[str]) -> None:
-    assert pieces(text, extent_units.sentence_ranges(text)) == sentences
+    assert pieces(text, units.sentence_ranges(text)) == sentences
 
 
 def test_paragraphs_need_a_line_of_their_own() -> None:
     text = "# Head\n\nOne\ntwo\r\n\r\n***\n \t\n## Next\nThree\n\n\n<<T>>\n"
-    assert pieces(text, extent_units.paragraph_ranges(text)) == ["One\ntwo\r", "## Next\nThree"]
+    assert pieces(text, units.paragraph_ranges(text)) == ["One\ntwo\r", "## Next\nThree"]
 
 
 def test_sections_run_from_heading_to_heading() -> None:
     text = "before\n# A\nx y\n### B\n"
-    assert pieces(text, extent_units.section_ranges(text)) == ["x y\n", ""]
+    assert pieces(text, units.section_ranges(text)) == ["x y\n", ""]
 
 
 @pytest.mark.parametrize(
@@ -100,25 +101,25 @@ def test_sections_run_from_heading_to_heading() -> None:
     ],
 )
 def test_a_character_is_what_a_reader_sees_as_one(text: str, every: int, without_spaces: int) -> None:
-    assert extent_units.character_count(text) == every
-    assert extent_units.character_count(text, white_space=False) == without_spaces
+    assert units.character_count(text) == every
+    assert units.character_count(text, white_space=False) == without_spaces
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs", "Cn")), max_size=40))
 def test_composed_and_decomposed_texts_have_equal_counts(text: str) -> None:
     composed, decomposed = unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)
-    assert extent_units.character_count(composed) == extent_units.character_count(decomposed)
+    assert units.character_count(composed) == units.character_count(decomposed)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text("aB1 .!?\n\r#-*<>。、今ก\u0301'\"()", max_size=60))
 def test_units_are_in_order_apart_and_inside(text: str) -> None:
     for spans in (
-        extent_units.word_spans(text),
-        extent_units.sentence_ranges(text),
-        extent_units.paragraph_ranges(text),
-        extent_units.line_ranges(text),
+        units.word_spans(text),
+        units.sentence_ranges(text),
+        units.paragraph_ranges(text),
+        units.line_ranges(text),
     ):
         edges = [edge for span in spans for edge in span]
         assert edges == sorted(edges)

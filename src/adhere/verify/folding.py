@@ -17,14 +17,11 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
 
 from adhere.core.errors import VerifierError
-from adhere.verify.punkt import sentence_spans
 from adhere.verify.sharing import SHARED
 
 Span = tuple[int, int]
-MOST_SPANS = 1000
 
 _PIECE = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]{1,64}")
 _WITH_MARKS = (range(0x300, 0x1_0000), range(0x1_0000, 0x1_F000), range(0xE_0100, 0xE_01F0))
@@ -36,8 +33,6 @@ _UNSPACED = (
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
 # Full stops of other scripts; and typographic closing quotes, which Punkt does not know.
-_FURTHER_ENDS = re.compile(r"[。！？｡।؟۔]+[”’」』）)]*|(?<=[.!?])[”’»]+(?=\s+[“‘«\"'(]?[A-ZÀ-ÖØ-Þ])")
-_LETTER = re.compile(r"[^\W\d_]")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _ASCII_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
@@ -190,25 +185,6 @@ def word_pattern(text: str) -> re.Pattern[str]:
 def word_spans(text: str) -> tuple[Span, ...]:
     """Where the words of a text stand."""
     return tuple(found.span() for found in word_pattern(text).finditer(text))
-
-
-@lru_cache(maxsize=SHARED)
-def sentence_ranges(text: str) -> tuple[Span, ...]:
-    """Where its sentences stand: Punkt's, cut at full stops of other scripts too, those without a letter left out."""
-    found: list[Span] = []
-    for start, stop in sentence_spans(text):
-        at = start
-        for end in _FURTHER_ENDS.finditer(text, start, stop):
-            found.append((at, end.end()))
-            at = end.end()
-        found.append((at, stop))
-    # A list number such as "1." reads as a sentence to Punkt; it is none to a person.
-    return tuple((start, stop) for start, stop in found if _LETTER.search(text, start, stop))
-
-
-def shown(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The first spans, as many as a verdict carries."""
-    return tuple(islice(spans, MOST_SPANS))
 
 
 def named(params: object, text: str) -> str:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.families import markup_wording as say
-from adhere.verify.families.given import counted_as, first_spans, not_judged
+from adhere.verify.families.given import counted_as, not_judged
 from adhere.verify.families.markdown_lines import read
+from adhere.verify.spans import first_spans
 
 _MOST_CODE = 100_000  # characters of one code block; beyond that a parser of Python or TOML can take seconds
 _MOST_DOTS = 1_000  # in one line of TOML: its parser is quadratic in the parts of a dotted key

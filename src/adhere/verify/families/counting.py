@@ -1,6 +1,6 @@
 """Counting tasks: so many of one unit in each of another, patterns of counts; `counting_words` has those on words.
 
-Words, sentences, paragraphs and lines are those of `extent_units`. What rests on words is not judged where most letters
+Words, sentences, paragraphs and lines are those of `verify.units`. What rests on words is not judged where most letters
 are of a script without spaces.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
+from adhere.verify import units
 from adhere.verify.constraint import (
     ConstraintType,
     Drawing,
@@ -24,10 +25,10 @@ from adhere.verify.constraint import (
 from adhere.verify.families import counting_repair as mend
 from adhere.verify.families import counting_wording as say
 from adhere.verify.families import counting_words
-from adhere.verify.families import extent_units as units
 from adhere.verify.families.extent_repair import checked, thinned_to, words_of
 from adhere.verify.families.extent_sizes import PARAGRAPH_COUNTS, SENTENCE_LENGTHS, WORD_LENGTHS
-from adhere.verify.families.extent_units import MOST_SPANS, Span
+from adhere.verify.spans import MOST_SPANS
+from adhere.verify.units import Span
 from adhere.verify.wording import ordinal, spelled
 
 _DIRECTIONS = ("longer", "shorter")

@@ -7,7 +7,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from adhere.verify.families.extent_repair import thinned_to, words_of
-from adhere.verify.families.extent_units import (
+from adhere.verify.pieces import is_list_item
+from adhere.verify.rewriting import drop_sentences
+from adhere.verify.units import (
     Span,
     is_headline,
     letter_count,
@@ -16,8 +18,6 @@ from adhere.verify.families.extent_units import (
     word_spans,
     words_in,
 )
-from adhere.verify.pieces import is_list_item
-from adhere.verify.rewriting import drop_sentences
 
 _MOST_SENTENCES = 2000
 _WORDS_PER_LINE = (8, 7, 9, 6, 10, 5, 11, 4)

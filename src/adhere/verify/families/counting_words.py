@@ -1,6 +1,6 @@
 """Counting tasks on the words and marks of a reply: their length, variety and capitals, asides, acronyms, an acrostic.
 
-Words are those of `extent_units`, not judged where most letters are of a script without spaces. The length of a word is
+Words are those of `verify.units`, not judged where most letters are of a script without spaces. The length of a word is
 that of its longest part between hyphens or slashes, in letters: "well-known" has five.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
+from adhere.verify import units
 from adhere.verify.constraint import (
     ConstraintType,
     Drawing,
@@ -24,10 +25,10 @@ from adhere.verify.constraint import (
 )
 from adhere.verify.families import counting_repair as mend
 from adhere.verify.families import counting_wording as say
-from adhere.verify.families import extent_units as units
 from adhere.verify.families.extent_repair import checked
 from adhere.verify.families.extent_sizes import PARAGRAPH_COUNTS
-from adhere.verify.families.extent_units import MOST_SPANS, Span
+from adhere.verify.spans import MOST_SPANS
+from adhere.verify.units import Span
 from adhere.verify.wording import RELATIONS, bounds, counted, spelled
 
 _LETTERS = range(2, 101)

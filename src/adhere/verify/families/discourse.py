@@ -14,9 +14,10 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.families import structure_wording as say
-from adhere.verify.families.given import LISTS, counted_as, first_spans, names, nearness, pick
+from adhere.verify.families.given import LISTS, counted_as, names, nearness, pick
 from adhere.verify.families.markdown_lines import Line, lines_of, read
 from adhere.verify.rewriting import variant
+from adhere.verify.spans import first_spans
 from adhere.verify.subject import titles
 from adhere.verify.wording import counted, listed
 

@@ -2,7 +2,7 @@
 
 Here: about so many words, reading time, the length buckets of Ruler, the width of lines, the length of the longest
 sentence, the shortest paragraph, every section. What a word, a sentence, a paragraph, a line and a character is stands
-in `extent_units`: the units of a reader, not those of IFEval. Word counts of texts in scripts without spaces (Chinese,
+in `verify.units`: the units of a reader, not those of IFEval. Word counts of texts in scripts without spaces (Chinese,
 Japanese, Thai, ...) are not judged. The length buckets alone count words as Ruler does (Li et al. 2024), as runs of
 word characters.
 """
@@ -14,10 +14,10 @@ import re
 from typing import Any
 
 from adhere.core.verifier import Verdict
+from adhere.verify import units
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params
 from adhere.verify.families import extent_repair as mend
 from adhere.verify.families import extent_sizes as sizes
-from adhere.verify.families import extent_units as units
 from adhere.verify.families import extent_wording as say
 from adhere.verify.families.extent_repair import checked
 from adhere.verify.families.extent_sizes import COUNT, WORD_LENGTHS, judge_words, rounded

@@ -10,15 +10,6 @@ from collections.abc import Callable, Sequence
 
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import Params
-from adhere.verify.families.extent_units import (
-    character_count,
-    is_headline,
-    line_ranges,
-    paragraph_ranges,
-    sentence_ranges,
-    word_spans,
-    words_in,
-)
 from adhere.verify.pieces import (
     clauses,
     grouped,
@@ -30,6 +21,15 @@ from adhere.verify.pieces import (
     unmarked,
 )
 from adhere.verify.rewriting import cut_to_fit
+from adhere.verify.units import (
+    character_count,
+    is_headline,
+    line_ranges,
+    paragraph_ranges,
+    sentence_ranges,
+    word_spans,
+    words_in,
+)
 
 _MOST_PIECES = 120
 _MOST_DROPPED = 1500

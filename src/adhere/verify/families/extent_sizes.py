@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from adhere.core.verifier import Verdict
+from adhere.verify import units
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, judged_range
 from adhere.verify.families import extent_repair as mend
-from adhere.verify.families import extent_units as units
 from adhere.verify.families import extent_wording as say
 from adhere.verify.families.extent_repair import checked
-from adhere.verify.families.extent_units import Span
 from adhere.verify.families.extent_wording import Size
 from adhere.verify.pieces import regroup
+from adhere.verify.units import Span
 
 COUNT = range(1, 100_001)
 WORD_LENGTHS = frozenset(

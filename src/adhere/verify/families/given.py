@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import Params
 from adhere.verify.wording import counted
 
-MOST_SPANS = 1000
 LISTS: tuple[type, ...] = (list, tuple)
 """The Python types of a parameter that is a list; JSON gives the first, code may give the second."""
 
@@ -30,11 +28,6 @@ def names(params: Params, key: str, kind: str) -> tuple[str, ...]:
 def pick(rng: random.Random, options: Sequence[Sequence[str]]) -> list[str]:
     """One of the lists, as a list of its own."""
     return list(rng.choice(list(options)))
-
-
-def first_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The first thousand spans, which is as many as a verdict holds."""
-    return tuple(islice(spans, MOST_SPANS))
 
 
 def not_judged(reason: str) -> Verdict:

@@ -12,8 +12,10 @@ from adhere.verify import additions
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
 from adhere.verify.families import letters_wording as wording_of
 from adhere.verify.families.vocabulary_places import drawn_words
-from adhere.verify.folding import Span, sentence_ranges, shown, strings, whole_words, word_spans
+from adhere.verify.folding import Span, strings, whole_words, word_spans
 from adhere.verify.rewriting import append_sentence
+from adhere.verify.spans import first_spans
+from adhere.verify.units import sentence_ranges
 from adhere.verify.wording import listed
 
 _SHARES = ((10, 30), (20, 40), (30, 50), (40, 60), (50, 100))
@@ -28,7 +30,7 @@ def _judged_words(wrong: Sequence[Span], total: int, rule: str) -> Verdict:
     if not total:
         return passed(f"no letters that have a case: {rule}", vacuous=True)
     said = f"{len(wrong)} of {total} words break it: {rule}"
-    return failed(said, 1.0 - len(wrong) / total, shown(wrong), len(wrong)) if wrong else passed(said)
+    return failed(said, 1.0 - len(wrong) / total, first_spans(wrong), len(wrong)) if wrong else passed(said)
 
 
 def _has_case(text: str) -> bool:
@@ -110,7 +112,7 @@ def _verify_sentence_case(params: Params, reply: str) -> Verdict:
                 opened = True
     said = f"{len(wrong)} of {total} letters break it: a capital at the start of each sentence and nowhere else"
     if wrong:
-        return failed(said, 1.0 - len(wrong) / total, shown(wrong), len(wrong))
+        return failed(said, 1.0 - len(wrong) / total, first_spans(wrong), len(wrong))
     return passed(said, vacuous=not total)
 
 
@@ -137,12 +139,12 @@ def _verify_named(params: Params, reply: str) -> Verdict:
     spans = sorted(span for one in found.values() for span in one)
     wrong = [(start, stop) for start, stop in spans if _small(reply[start:stop])]
     if not missing and not wrong:
-        return passed(f"{listed(keywords)} found in capitals {len(spans)} times", shown(spans))
+        return passed(f"{listed(keywords)} found in capitals {len(spans)} times", first_spans(spans))
     faults = [f"{listed(missing)} not found"] if missing else []
     faults += [f"{len(wrong)} of {len(spans)} not in capitals"] if wrong else []
     right = (len(spans) - len(wrong)) / len(spans) if spans else 0.0
     return failed(
-        "; ".join(faults), right * (1.0 - len(missing) / len(keywords)), shown(wrong), len(wrong) or -len(missing)
+        "; ".join(faults), right * (1.0 - len(missing) / len(keywords)), first_spans(wrong), len(wrong) or -len(missing)
     )
 
 

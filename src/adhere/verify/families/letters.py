@@ -22,8 +22,10 @@ from adhere.verify import additions
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.families import letter_case
 from adhere.verify.families import letters_wording as wording_of
-from adhere.verify.folding import Span, fold, folded, sentence_ranges, shown, word_spans
+from adhere.verify.folding import Span, fold, folded, word_spans
 from adhere.verify.rewriting import append_sentence
+from adhere.verify.spans import first_spans
+from adhere.verify.units import sentence_ranges
 
 _DOUBLE = re.compile(r"([^\W\d_])\1", re.IGNORECASE)
 _FREQUENT_INITIALS = "tasowcbpmf"
@@ -71,7 +73,7 @@ def _judged_all(wrong: Sequence[Span], total: int, rule: str) -> Verdict:
     if not total:
         return passed(f"nothing to apply it to: {rule}", vacuous=True)
     said = f"{len(wrong)} of {total} break it: {rule}"
-    return failed(said, 1.0 - len(wrong) / total, shown(wrong), len(wrong)) if wrong else passed(said)
+    return failed(said, 1.0 - len(wrong) / total, first_spans(wrong), len(wrong)) if wrong else passed(said)
 
 
 # ---------------------------------------------------------------- letters of words
@@ -86,7 +88,9 @@ def _verify_all_start(params: Params, reply: str) -> Verdict:
 def _verify_some_start(params: Params, reply: str) -> Verdict:
     letter = _one_letter(params)
     spans = [span for span in _lettered(reply) if _plain(reply[span[0]]) == letter]
-    return judged_count(len(spans), "at least", params["num_words"], f"words that begin with {letter!r}", shown(spans))
+    return judged_count(
+        len(spans), "at least", params["num_words"], f"words that begin with {letter!r}", first_spans(spans)
+    )
 
 
 def _verify_run(params: Params, reply: str) -> Verdict:
@@ -114,7 +118,10 @@ def _verify_double(params: Params, reply: str) -> Verdict:
     if spans:
         first = reply[slice(*spans[0])]
         return failed(
-            f"{len(spans)} doubled letters, the first is {first!r}", 1.0 / (1 + len(spans)), shown(spans), len(spans)
+            f"{len(spans)} doubled letters, the first is {first!r}",
+            1.0 / (1 + len(spans)),
+            first_spans(spans),
+            len(spans),
         )
     return passed("no letter twice in a row", vacuous=len(word_spans(reply)) < 8)
 
@@ -149,7 +156,7 @@ def _verify_acrostic(params: Params, reply: str) -> Verdict:
     found = "".join(reply[at] for at in starts)
     right = sum(_plain(one) == _plain(other) for one, other in zip(found, wanted, strict=False))
     said = f"the first letters of {len(found)} sentences are {found[:60]!r}, wanted {wanted!r}"
-    spans = shown((at, at + 1) for at in starts)
+    spans = first_spans((at, at + 1) for at in starts)
     if right == len(found) == len(wanted):
         return passed(said, spans)
     return failed(said, right / max(len(found), len(wanted)), spans, len(found) - len(wanted))

@@ -19,9 +19,10 @@ from adhere.verify.constraint import (
 )
 from adhere.verify.families import code, documents
 from adhere.verify.families import markup_wording as say
-from adhere.verify.families.given import LISTS, counted_as, first_spans, names, nearness, pick
+from adhere.verify.families.given import LISTS, counted_as, names, nearness, pick
 from adhere.verify.families.markdown_lines import Table, headings, item_indent, read, tables
 from adhere.verify.pieces import grouped, is_list_item, statements, unmarked
+from adhere.verify.spans import first_spans
 from adhere.verify.wording import listed
 
 # ---------------------------------------------------------------- tables

@@ -12,6 +12,7 @@ from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Record, user
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType
+from adhere.verify.spans import MOST_SPANS
 
 MOST_DEPTH = 8
 """Levels of nesting, the outermost counted."""
@@ -21,7 +22,6 @@ MOST_PARTS = 200
 _FAMILY = "nested:"
 _LISTS = ("checks", "when", "then", "otherwise")
 _KEYS = frozenset({"kind", "params", "phrase", "depends_on"})
-_MOST_SPANS = 1_000
 _LONGEST_REASON = 300
 
 Outcome = bool | None
@@ -187,7 +187,7 @@ def dependent(outcomes: Sequence[Outcome], parts: Sequence[Part]) -> list[Outcom
 
 def rated(outcome: Outcome, score: float, reason: str, deciding: Sequence[Verdict] = ()) -> Verdict:
     """The verdict on the whole; `deciding` are the verdicts of the parts whose spans it rests on."""
-    spans = tuple(sorted({span for verdict in deciding for span in verdict.spans}))[:_MOST_SPANS]
+    spans = tuple(sorted({span for verdict in deciding for span in verdict.spans}))[:MOST_SPANS]
     if outcome is None:
         return Verdict(None, 0.0, reason, False, spans)
     if outcome:

@@ -17,10 +17,11 @@ from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
 from adhere.verify.families import script_marks
 from adhere.verify.families import script_wording as wording_of
-from adhere.verify.folding import Span, shown, strings
+from adhere.verify.folding import Span, strings
 from adhere.verify.languages import LANGUAGE_NAMES, known_languages
 from adhere.verify.pieces import is_rule
 from adhere.verify.scripts import SCRIPTS, letters_beside, letters_by_direction, letters_of
+from adhere.verify.spans import first_spans
 from adhere.verify.text import language_of
 
 _MOST_PARAGRAPHS = 20
@@ -61,8 +62,8 @@ def _verify_only(params: Params, reply: str) -> Verdict:
     outside, spans = _runs(letters_beside(script), reply)
     said = f"{outside} of {inside + outside} letters are not {script}"
     if not inside:
-        return failed(f"no {script} letters; {said}", 0.0, shown(spans), outside)
-    return failed(said, inside / (inside + outside), shown(spans), outside) if outside else passed(said)
+        return failed(f"no {script} letters; {said}", 0.0, first_spans(spans), outside)
+    return failed(said, inside / (inside + outside), first_spans(spans), outside) if outside else passed(said)
 
 
 def _verify_share(params: Params, reply: str) -> Verdict:
@@ -77,7 +78,7 @@ def _verify_share(params: Params, reply: str) -> Verdict:
         -(-percent * total // 100),
         None,
         f"of {total} letters are {script} ({percent} percent wanted)",
-        shown(spans),
+        first_spans(spans),
     )
 
 
@@ -90,14 +91,20 @@ def _verify_leftwards(params: Params, reply: str) -> Verdict:
     opens = first is not None and (not spans or first.start() < spans[0][0])
     said = f"{left} of {left + right} letters run from right to left, {'also' if opens else 'not'} the first one"
     share = left / (left + right)
-    return passed(said) if opens and 2 * left > left + right else failed(said, 0.5 * share + 0.4 * opens, shown(spans))
+    return (
+        passed(said)
+        if opens and 2 * left > left + right
+        else failed(said, 0.5 * share + 0.4 * opens, first_spans(spans))
+    )
 
 
 def _verify_ascii(params: Params, reply: str) -> Verdict:
     number, spans = _runs(_BEYOND_ASCII, reply)
     if number:
         first = reply[slice(*spans[0])][:20]
-        return failed(f"{number} characters are not ASCII, first {first!r}", 1 / (1 + number), shown(spans), number)
+        return failed(
+            f"{number} characters are not ASCII, first {first!r}", 1 / (1 + number), first_spans(spans), number
+        )
     return passed("every character is ASCII", vacuous=not re.search(r"[A-Za-z]", reply))
 
 
@@ -131,7 +138,7 @@ def _verify_paragraphs(params: Params, reply: str) -> Verdict:
     wrong = [at for at, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other]
     said = ", ".join(LANGUAGE_NAMES.get(str(code), str(code)) for code in found)
     if wrong:
-        places = shown(spans[at] for at in wrong)
+        places = first_spans(spans[at] for at in wrong)
         return failed(f"the paragraphs read as {said}", 1.0 - len(wrong) / len(wanted), places)
     return passed(f"the paragraphs read as {said}")
 

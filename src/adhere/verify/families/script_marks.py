@@ -17,9 +17,10 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.families import script_wording as wording_of
-from adhere.verify.folding import Span, shown
+from adhere.verify.folding import Span
 from adhere.verify.rewriting import append_sentence
 from adhere.verify.scripts import DIGITS, EMOJI
+from adhere.verify.spans import first_spans
 
 _ODD_MARK = re.compile(r"[^\x00-\x7f\w\s]")
 _PLAIN_MARKS = str.maketrans(
@@ -59,7 +60,7 @@ def _verify_marks(params: Params, reply: str) -> Verdict:
     if spans:
         first = reply[slice(*spans[0])]
         number = len(spans)
-        return failed(f"{number} marks are not ASCII, first {first!r}", 1 / (1 + number), shown(spans), number)
+        return failed(f"{number} marks are not ASCII, first {first!r}", 1 / (1 + number), first_spans(spans), number)
     return passed("every punctuation mark is ASCII", vacuous=not re.search(r"[!-/:-@\[-`{-~]", reply))
 
 
@@ -80,14 +81,15 @@ def _verify_quotes(params: Params, reply: str) -> Verdict:
     right = len(spans) - len(wrong)
     said = f"{right} {style} quotation marks and {len(wrong)} others"
     if wrong:
-        return failed(said, right / len(spans), shown(wrong), len(wrong))
+        return failed(said, right / len(spans), first_spans(wrong), len(wrong))
     if right < 2:
-        return failed(f"{said}, wanted a pair at least", 0.25 * right, shown(spans), right - 2)
-    return passed(said, shown(spans))
+        return failed(f"{said}, wanted a pair at least", 0.25 * right, first_spans(spans), right - 2)
+    return passed(said, first_spans(spans))
 
 
 def _repair_quotes(params: Params, reply: str) -> str | None:
-    opening, closing = _STYLES[params["style"]]
+    marks = _STYLES[params["style"]]
+    opening, closing = marks[0], marks[1]
     state = {"open": False}
 
     def restyled(found: re.Match[str]) -> str:
@@ -115,7 +117,11 @@ def _verify_digits(params: Params, reply: str) -> Verdict:
     said = f"{len(wrong)} of {len(spans)} digits are not {params['digits']}"
     if not spans:
         return failed(f"no digits, wanted {params['digits']} ones", 0.0, (), -1)
-    return failed(said, 1 - len(wrong) / len(spans), shown(wrong), len(wrong)) if wrong else passed(said, shown(spans))
+    return (
+        failed(said, 1 - len(wrong) / len(spans), first_spans(wrong), len(wrong))
+        if wrong
+        else passed(said, first_spans(spans))
+    )
 
 
 def _repair_digits(params: Params, reply: str) -> str | None:
@@ -134,8 +140,8 @@ def _verify_roman(params: Params, reply: str) -> Verdict:
     digits: list[Span] = [match.span() for match in _DIGIT.finditer(reply)]
     if digits:
         said = f"{len(spans)} Roman numerals, but {len(digits)} digits as well"
-        return failed(said, 0.5 * min(len(spans) / params["num_numerals"], 1.0), shown(digits), len(digits))
-    return judged_count(len(spans), "at least", params["num_numerals"], "Roman numerals", shown(spans))
+        return failed(said, 0.5 * min(len(spans) / params["num_numerals"], 1.0), first_spans(digits), len(digits))
+    return judged_count(len(spans), "at least", params["num_numerals"], "Roman numerals", first_spans(spans))
 
 
 def _repair_roman(params: Params, reply: str) -> str | None:
@@ -166,7 +172,7 @@ def _verify_emoji(params: Params, reply: str) -> Verdict:
     if relation != "exactly" and not wanted:
         raise VerifierError(f"tally:emoji: {relation} 0 asks for nothing", "Give a number from 1 on.")
     spans = _emoji(reply)
-    return judged_count(len(spans), relation, wanted, "emojis", shown(spans))
+    return judged_count(len(spans), relation, wanted, "emojis", first_spans(spans))
 
 
 def _repair_emoji(params: Params, reply: str) -> str | None:
@@ -191,7 +197,7 @@ def without_emoji(reply: str) -> str:
 def _verify_no_emoji(params: Params, reply: str) -> Verdict:
     spans = _emoji(reply)
     if spans:
-        return failed(f"{len(spans)} emojis", 1 / (1 + len(spans)), shown(spans), len(spans))
+        return failed(f"{len(spans)} emojis", 1 / (1 + len(spans)), first_spans(spans), len(spans))
     return passed("no emoji", vacuous=not re.search(r"[^\W\d_]", reply))
 
 

@@ -13,7 +13,7 @@ from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_count, passed
 from adhere.verify.families import discourse
 from adhere.verify.families import structure_wording as say
-from adhere.verify.families.given import LISTS, counted_as, first_spans, names, nearness, pick
+from adhere.verify.families.given import LISTS, counted_as, names, nearness, pick
 from adhere.verify.families.markdown_lines import (
     Heading,
     Line,
@@ -26,6 +26,7 @@ from adhere.verify.families.markdown_lines import (
 )
 from adhere.verify.pieces import clauses, grouped, regroup, statements
 from adhere.verify.rewriting import append_paragraph
+from adhere.verify.spans import first_spans
 from adhere.verify.wording import counted, listed
 
 _COUNTS = range(1, 1001)

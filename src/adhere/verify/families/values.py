@@ -15,7 +15,8 @@ from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
 from adhere.verify.families import patterns, values_answers
 from adhere.verify.families import values_wording as say
-from adhere.verify.families.given import counted_as, first_spans
+from adhere.verify.families.given import counted_as
+from adhere.verify.spans import first_spans
 from adhere.verify.wording import counted
 
 _COUNTS = range(1, 1001)

@@ -16,8 +16,9 @@ from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
 from adhere.verify.families import values_wording as say
-from adhere.verify.families.given import LISTS, counted_as, first_spans, names, pick
+from adhere.verify.families.given import LISTS, counted_as, names, pick
 from adhere.verify.families.markdown_lines import Line, item_text, read
+from adhere.verify.spans import first_spans
 from adhere.verify.wording import listed
 
 _COUNTS = range(1, 1001)

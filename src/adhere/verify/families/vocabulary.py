@@ -28,14 +28,10 @@ from adhere.verify.families import vocabulary_limits, vocabulary_places
 from adhere.verify.families import vocabulary_wording as wording_of
 from adhere.verify.families.vocabulary_limits import without_later
 from adhere.verify.families.vocabulary_places import drawn_words
-from adhere.verify.folding import (
-    named,
-    shown,
-    strings,
-    whole_words,
-)
+from adhere.verify.folding import named, strings, whole_words
 from adhere.verify.inflection import any_form
 from adhere.verify.rewriting import append_sentence
+from adhere.verify.spans import first_spans
 from adhere.verify.wording import listed
 
 # ---------------------------------------------------------------- which words occur
@@ -46,7 +42,7 @@ def _verify_whole(params: Params, reply: str) -> Verdict:
     found = {word: whole_words([word], reply) for word in keywords}
     missing = [word for word in keywords if not found[word]]
     if not missing:
-        return passed(f"all of {listed(keywords)} found", shown(found[word][0] for word in keywords))
+        return passed(f"all of {listed(keywords)} found", first_spans(found[word][0] for word in keywords))
     return failed(f"{listed(missing)} not found as whole words", 1.0 - len(missing) / len(keywords))
 
 
@@ -57,13 +53,13 @@ def _verify_some(params: Params, reply: str) -> Verdict:
             f"keywords:some_of: least should be from 1 to {len(keywords)}, found {params['least']}", "List more words."
         )
     firsts = [spans[0] for word in keywords if (spans := whole_words([word], reply))]
-    return judged_count(len(firsts), "at least", params["least"], f"of {listed(keywords)}", shown(firsts))
+    return judged_count(len(firsts), "at least", params["least"], f"of {listed(keywords)}", first_spans(firsts))
 
 
 def _verify_count(params: Params, reply: str) -> Verdict:
     spans = whole_words([named(params, params["keyword"])], reply)
     least = params["least"] or None
-    return judged_range(len(spans), least, params["most"], f"times {params['keyword']!r}", shown(spans))
+    return judged_range(len(spans), least, params["most"], f"times {params['keyword']!r}", first_spans(spans))
 
 
 def _verify_each_once(params: Params, reply: str) -> Verdict:
@@ -71,11 +67,11 @@ def _verify_each_once(params: Params, reply: str) -> Verdict:
     found = {word: whole_words([word], reply) for word in keywords}
     wrong = {word: spans for word, spans in found.items() if len(spans) != 1}
     if not wrong:
-        return passed(f"each of {listed(keywords)} found once", shown(spans[0] for spans in found.values()))
+        return passed(f"each of {listed(keywords)} found once", first_spans(spans[0] for spans in found.values()))
     counts = ", ".join(f"{word!r} {len(spans)} times" for word, spans in wrong.items())
     surplus = sorted(span for spans in wrong.values() for span in spans[1:])
     miss = sum(len(spans) - 1 for spans in wrong.values())
-    return failed(f"found {counts}, wanted each once", 1.0 - len(wrong) / len(keywords), shown(surplus), miss)
+    return failed(f"found {counts}, wanted each once", 1.0 - len(wrong) / len(keywords), first_spans(surplus), miss)
 
 
 def _verify_inflected(params: Params, reply: str) -> Verdict:
@@ -83,7 +79,7 @@ def _verify_inflected(params: Params, reply: str) -> Verdict:
     found = {word: any_form(word, reply) for word in keywords}
     missing = [word for word in keywords if not found[word]]
     if not missing:
-        return passed(f"a form of each of {listed(keywords)} found", shown(found[word][0] for word in keywords))
+        return passed(f"a form of each of {listed(keywords)} found", first_spans(found[word][0] for word in keywords))
     return failed(f"no form of {listed(missing, 'or')} found", 1.0 - len(missing) / len(keywords))
 
 

@@ -19,18 +19,10 @@ from adhere.verify.constraint import (
     passed,
 )
 from adhere.verify.families import vocabulary_wording as wording_of
-from adhere.verify.folding import (
-    Span,
-    folded,
-    named,
-    shown,
-    strings,
-    whole_words,
-    word_pattern,
-    word_spans,
-)
+from adhere.verify.folding import Span, folded, named, strings, whole_words, word_pattern, word_spans
 from adhere.verify.inflection import any_form
 from adhere.verify.rewriting import drop_sentences
+from adhere.verify.spans import first_spans
 from adhere.verify.text import content_words
 from adhere.verify.wording import listed
 
@@ -62,7 +54,7 @@ def _judged_absent(spans: Sequence[Span], reply: str, said: str) -> Verdict:
         return passed(f"{said}: none found", vacuous=len(word_spans(reply)) < _FEWEST_WORDS)
     kinds = sorted({reply[start:stop].lower() for start, stop in spans})[:10]
     number = len(spans)
-    return failed(f"{said}: found {listed(kinds)}, {number} in all", 1.0 / (1 + number), shown(spans), number)
+    return failed(f"{said}: found {listed(kinds)}, {number} in all", 1.0 / (1 + number), first_spans(spans), number)
 
 
 def _verify_banned(params: Params, reply: str) -> Verdict:
@@ -133,7 +125,7 @@ def _verify_repeats(params: Params, reply: str) -> Verdict:
     # One pass for all offending words: as many patterns as words would take quadratic time.
     text = folded(reply)
     spans = (text.span(m.span()) for m in word_pattern(text.text).finditer(text.text) if m.group() in over)
-    return failed(said, most / number, shown(spans), number - most)
+    return failed(said, most / number, first_spans(spans), number - most)
 
 
 def _long_words(reply: str, letters: int) -> Iterable[str]:

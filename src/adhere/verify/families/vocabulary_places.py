@@ -12,9 +12,11 @@ from adhere.core.verifier import Verdict
 from adhere.verify import additions
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
 from adhere.verify.families import vocabulary_wording as wording_of
-from adhere.verify.folding import Span, named, sentence_ranges, shown, strings, whole_words, word_spans
+from adhere.verify.folding import Span, named, strings, whole_words, word_spans
 from adhere.verify.rewriting import append_sentence
+from adhere.verify.spans import first_spans
 from adhere.verify.subject import nouns
+from adhere.verify.units import sentence_ranges
 from adhere.verify.wording import listed, ordinal
 
 _COMMON = tuple(additions.COMMON)
@@ -27,15 +29,15 @@ _ANYWHERE = tuple(_ANYWHERE_TEXT.split())
 
 def _verify_order(params: Params, reply: str) -> Verdict:
     keywords = list(dict.fromkeys(strings(params["keywords"], "keywords")))
-    firsts = [(word, spans[0]) for word in keywords if (spans := whole_words([word], reply))]
+    firsts = [(word, found[0]) for word in keywords if (found := whole_words([word], reply))]
     missing = [word for word in keywords if word not in dict(firsts)]
     right = 1 + sum(one[1][0] < other[1][0] for one, other in itertools.pairwise(firsts)) if firsts else 0
-    spans = shown(span for _, span in firsts)
+    spans = first_spans(span for _, span in firsts)
     if missing:
         return failed(f"{listed(missing)} not found", 0.9 * right / len(keywords))
     if right < len(keywords):
-        found = [word for word, _ in sorted(firsts, key=lambda one: one[1])]
-        return failed(f"first found in the order {listed(found)}", right / len(keywords), spans)
+        order = [word for word, _ in sorted(firsts, key=lambda one: one[1])]
+        return failed(f"first found in the order {listed(order)}", right / len(keywords), spans)
     return passed(f"first found in the order {listed(keywords)}", spans)
 
 
@@ -64,7 +66,7 @@ def _verify_sentence(params: Params, reply: str) -> Verdict:
     start, stop = ranges[at if at == _LAST else at - 1]
     inside = [span for span in spans if start <= span[0] < stop]
     if inside:
-        return passed(f"{keyword!r} found in the {nth} sentence", shown(inside))
+        return passed(f"{keyword!r} found in the {nth} sentence", first_spans(inside))
     # Elsewhere is half of it.
     return failed(f"{keyword!r} not found in the {nth} sentence", 0.5 * bool(spans), ((start, stop),))
 
@@ -83,7 +85,7 @@ def _verify_nth_word(params: Params, reply: str) -> Verdict:
     start, stop = every[position - 1]
     found = [span for span in hits if span == (start, stop)]
     if found:
-        return passed(f"word number {position} is {keyword!r}", shown(found))
+        return passed(f"word number {position} is {keyword!r}", first_spans(found))
     nearest = min((abs(bisect_left(every, span) + 1 - position) for span in hits), default=None)
     score = 0.0 if nearest is None else 0.9 / (1 + nearest)
     said = f"word number {position} is {reply[start:stop]!r:.60}, wanted {keyword!r}"
@@ -99,9 +101,11 @@ def _verify_together(params: Params, reply: str) -> Verdict:
     }
     said = f"{params['first']!r} and {params['second']!r}"
     if holders - {-1}:
-        return passed(f"{said} found together in {len(holders)} sentences", shown(ranges[at] for at in sorted(holders)))
+        return passed(
+            f"{said} found together in {len(holders)} sentences", first_spans(ranges[at] for at in sorted(holders))
+        )
     score = 0.3 * (bool(first) + bool(second))
-    return failed(f"no sentence with both {said}", score, shown(sorted([*first, *second])))
+    return failed(f"no sentence with both {said}", score, first_spans(sorted([*first, *second])))
 
 
 def _verify_near(params: Params, reply: str) -> Verdict:
@@ -147,9 +151,9 @@ def _verify_every(params: Params, reply: str) -> Verdict:
     holders = {bisect_right(starts, span[0]) - 1 for span in spans}
     without = [span for at, span in enumerate(ranges) if at not in holders]
     if not without:
-        return passed(f"{keyword!r} found in each of {len(ranges)} sentences", shown(spans))
+        return passed(f"{keyword!r} found in each of {len(ranges)} sentences", first_spans(spans))
     said = f"{len(without)} of {len(ranges)} sentences are without {keyword!r}"
-    return failed(said, 1.0 - len(without) / len(ranges), shown(without), -len(without))
+    return failed(said, 1.0 - len(without) / len(ranges), first_spans(without), -len(without))
 
 
 # ---------------------------------------------------------------- drawing

@@ -30,16 +30,20 @@ from itertools import chain
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import failed, judged_range, passed
 from adhere.verify.pieces import is_heading, is_rule, mark_length
+from adhere.verify.spans import MOST_SPANS
 from adhere.verify.text import sentence_spans
 
 Span = tuple[int, int]
-MOST_SPANS = 1000
 
 _CACHED_LENGTH = 100_000
 _WORD = re.compile(r"(?:[^\s\u2012-\u2015\u2026.\-]++|\.(?!\.\.)|-(?!-))++")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LIST_NUMBER = re.compile(r"^[^\S\n]*(\d{1,3})[.)](?=[^\S\n])", re.MULTILINE)
-_END_ELSEWHERE = re.compile(r"[。！？｡।॥؟۔။።]+[\"'”’」』）)\]]*")
+_END_ELSEWHERE = re.compile(
+    r"[。！？｡।॥؟۔။።]+[\"'”’」』）)\]]*"
+    r"|(?<=[.!?])[”’»]+(?=\s+[“‘«\"'(]?[A-ZÀ-ÖØ-Þ])"  # a curly quote that closes, which Punkt does not know
+)
+_BARE_NUMBER = re.compile(r"\s*\d{1,3}[.)]\s*")
 _HYPHEN = re.compile(r"[-\u2010\u2011/]")
 _LONGEST_WORD = 1000
 _NEVER_LAST = (" e.g.", " i.e.", "(e.g.", "(i.e.")
@@ -134,7 +138,7 @@ def _ended_elsewhere(text: str, start: int, stop: int) -> Iterator[Span]:
     ends = [found.end() for found in _END_ELSEWHERE.finditer(text, start, stop)]
     for low, high in zip((start, *ends), (*ends, stop), strict=True):
         piece = text[low:high]
-        if _SAYS_SOMETHING.search(piece):
+        if _SAYS_SOMETHING.search(piece) and not _BARE_NUMBER.fullmatch(piece):
             yield low + len(piece) - len(piece.lstrip()), high - len(piece) + len(piece.rstrip())
 
 
