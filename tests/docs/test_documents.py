@@ -16,6 +16,7 @@ from adhere.app.cli import app
 from adhere.app.recipe import read_recipe, recipe_from
 from adhere.core.settings import parse_assignments
 from adhere.methods.catalogue import entry
+from adhere.verify.catalogue import constraint_type
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.is_file())
@@ -80,6 +81,8 @@ def test_every_command_line_in_the_documents_parses(words: list[str]) -> None:
     if command.name == "improve":
         recipe_from(read_recipe(None, params["assignments"]), "the command line")
         assert params["recipe"] is None or (ROOT / params["recipe"]).is_file() or params["recipe"].stem.isupper()
+    elif ":" in params.get("method", ""):
+        assert constraint_type(params["method"])
     elif "method" in params and params["method"] != params["method"].upper():
         known = entry(params["method"], None if command.name == "show" else command.name)
         from adhere.methods.catalogue import load, settings_of
@@ -215,3 +218,29 @@ def test_the_readme_names_the_keys_of_the_ifeval_object() -> None:
     real = ifeval_object()
     assert told <= real.keys() | real["floor"].keys()
     assert told >= IFEVAL_KEYS
+
+
+SNIPPETS = [
+    pytest.param(text, id=f"{path.name}-{n}") for path in DOCUMENTS for n, text in enumerate(blocks(path, "python"))
+]
+
+
+def runnable(text: str) -> bool:
+    """Whether a block is a program of its own: those that show part of a method begin with no import."""
+    return text.startswith(("from adhere", "import adhere"))
+
+
+def test_there_is_a_program_in_the_readme() -> None:
+    assert any(runnable(text) for text in blocks(ROOT / "README.md", "python"))
+
+
+@pytest.mark.parametrize("text", SNIPPETS)
+def test_programs_in_the_documents_print_what_they_say(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each `print(...)  # ...` prints its comment."""
+    if not runnable(text):
+        pytest.skip("part of a file, not a program")
+    exec(compile(text, "a document", "exec"), {})
+    said = [
+        line.split("  # ", 1)[1].strip() for line in text.splitlines() if line.startswith("print(") and "  # " in line
+    ]
+    assert capsys.readouterr().out.splitlines() == said

@@ -33,7 +33,7 @@ from adhere.verify.score import Outcome, all_passed, judge
 
 CHUNK_ROWS = 64
 CHUNK_CHARACTERS = 1_000_000
-FLOOR_ROWS = 2_000
+FLOOR_ROWS = 500
 Types = Mapping[str, ConstraintType]
 
 
