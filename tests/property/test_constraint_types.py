@@ -12,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adhere.core.errors import VerifierError
+from adhere.core.record import Check, Record, user
 from adhere.verify.catalogue import ALL_TYPES
+from adhere.verify.conflicts import compatible
 from adhere.verify.constraint import ConstraintType, Drawing
+from adhere.verify.repair import correct
+from adhere.verify.score import verdict_of
 
 INSTRUCTIONS = (
     "Explain how a bicycle stays upright while it moves.",
@@ -215,3 +219,41 @@ def test_sixty_kilobytes_of_anything_come_through(kind: ConstraintType) -> None:
         assert kind.verify(params, reply).passed is not None
         if kind.repair is not None:
             kind.repair(params, reply)
+
+
+@each_type
+def test_white_space_around_a_reply_changes_no_verdict(kind: ConstraintType) -> None:
+    for example in kind.examples:
+        params = kind.validated(example.params)
+        for reply in (example.gold, *example.near_misses):
+            before = kind.verify(params, reply).passed
+            for edited in (reply + "\n", reply + "  \n\n", reply.rstrip()):
+                if edited.strip():
+                    assert kind.verify(params, edited).passed == before, repr(edited)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_corrections_leave_what_held_as_it_was(seed: int) -> None:
+    """Two to four compatible checks of any types: after repair those that passed still pass, and no fewer do."""
+    rng = random.Random(seed)
+    kinds = [kind for kind in TYPES.values() if kind.repair is not None]
+    done = 0
+    for _ in range(60):
+        drawing = Drawing(rng.choice(INSTRUCTIONS[:3]), 120)
+        checks: list[Check] = []
+        for kind in rng.sample(kinds, 4):
+            params = kind.draw(rng, drawing)
+            if params is not None and compatible([*checks, kind.write(rng, params)]):
+                checks.append(kind.write(rng, params))
+        if len(checks) < 2:
+            continue
+        reply = rng.choice(ORDINARY)
+        held = [check for check in checks if verdict_of(check, reply, TYPES).passed]
+        record = Record((user(drawing.instruction),), tuple(checks))
+        corrected = correct(record, reply, TYPES)
+        for check in held:
+            assert verdict_of(check, corrected.reply, TYPES).passed, f"{check.kind} was broken"
+        for check in checks:
+            assert bool(verdict_of(check, corrected.reply, TYPES).passed) == (check not in corrected.failing)
+        done += 1
+    assert done >= 20
