@@ -57,6 +57,7 @@ model_option = _option(
     help="smollm2-135m, a folder, FILE.gguf, hub:OWNER/NAME, http://HOST/v1#NAME, or scripted.",
 )
 seed_option = _option("--seed", type=int, default=0, show_default=True, help="Decides everything that is drawn.")
+cache_option = _option("--no-cache", is_flag=True, help="Ask anew what earlier runs have asked already.")
 limit_option = _option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N rows or prompts.")
 json_option = _option("--json", "as_json", is_flag=True, help="End stdout with one line of JSON.")
 _RUNS: dict[str, Any] = {"type": FILE, "default": Path("runs"), "show_default": True, "help": "Where runs are kept."}
@@ -90,6 +91,7 @@ def app(debug: bool) -> None:
 @click.option("--budget", metavar="AMOUNT", help="Stop cleanly at 200k tokens, 15m, ...")
 @runs_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and its estimate, and stop.")
+@cache_option
 @json_option
 def improve(**options: Any) -> None:
     """Synthesise, verify, select, tune and evaluate; keep the model only if it is better.
@@ -104,12 +106,13 @@ def improve(**options: Any) -> None:
 @app.command()
 @click.argument("folder", type=FILE, required=False)
 @runs_option
+@cache_option
 @json_option
-def resume(folder: Path | None, runs_folder: Path, as_json: bool) -> None:
+def resume(folder: Path | None, runs_folder: Path, no_cache: bool, as_json: bool) -> None:
     """Go on with a stopped run of any verb; without FOLDER, the newest unfinished one."""
     from adhere.app.commands import resume_command
 
-    sys.exit(resume_command(folder, runs_folder, as_json))
+    sys.exit(resume_command(folder, runs_folder, as_json, not no_cache))
 
 
 @app.command()
@@ -121,6 +124,7 @@ def resume(folder: Path | None, runs_folder: Path, as_json: bool) -> None:
 @limit_option
 @click.option("-o", "--output", type=FILE, help="Write each reply with its verdicts here (JSONL).")
 @only_runs_option
+@cache_option
 @json_option
 def evaluate(**options: Any) -> None:
     """Evaluate a model: METHOD is ifeval or heldout."""
@@ -138,6 +142,7 @@ def evaluate(**options: Any) -> None:
 @limit_option
 @rows_option
 @only_runs_option
+@cache_option
 @json_option
 def synth(**options: Any) -> None:
     """Make records: METHOD, then a file of instructions (ours if left out)."""
@@ -240,14 +245,30 @@ def show(method: str, as_json: bool) -> None:
     sys.exit(show_command(method, as_json))
 
 
-@app.command()
+@app.group(invoke_without_command=True)
 @runs_option
 @json_option
-def runs(runs_folder: Path, as_json: bool) -> None:
-    """List the runs, newest last."""
-    from adhere.app.commands import runs_command
+@click.pass_context
+def runs(ctx: click.Context, runs_folder: Path, as_json: bool) -> None:
+    """List the runs, newest last; `runs cache` is about the call cache."""
+    if ctx.invoked_subcommand is None:
+        from adhere.app.commands import runs_command
 
-    sys.exit(runs_command(runs_folder, as_json))
+        sys.exit(runs_command(runs_folder, as_json))
+
+
+@runs.command("cache")
+@click.option("--export", type=FILE, metavar="FILE", help="Write the calls as a replay file.")
+@click.option("--import", "source", type=FILE, metavar="FILE", help="Take up the calls of a replay file.")
+@click.option("--clear", is_flag=True, help="Forget every call.")
+@click.option("--limit", metavar="SIZE", help="How large it may grow: 500MB, 2GB, ...")
+@click.option("--run", type=FILE, metavar="FOLDER", help="With --export: only the calls of this run.")
+@json_option
+def runs_cache(**options: Any) -> None:
+    """List the call cache, shared by all runs; or export, import, clear or limit it."""
+    from adhere.app.caching import cache_command
+
+    sys.exit(cache_command(**options))
 
 
 @app.command()

@@ -215,14 +215,14 @@ def improve_command(**options: Any) -> int:
     return begin(**options)
 
 
-def resume_command(folder: Path | None, runs_folder: Path, as_json: bool) -> int:
+def resume_command(folder: Path | None, runs_folder: Path, as_json: bool, use_cache: bool) -> int:
     """Go on with a stopped run, by the verb of its plan."""
     from adhere.app import improve, steps
     from adhere.app.session import verb_of
 
     chosen = folder or _newest(runs_folder, finished=False)
     go_on = steps.go_on if verb_of(chosen) in steps.VERBS else improve.go_on
-    return go_on(chosen, as_json)
+    return go_on(chosen, as_json, use_cache)
 
 
 def _newest(runs_folder: Path, finished: bool) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from adhere.app.asking import open_generator
+from adhere.app.caching import through_cache
 from adhere.app.display import TerminalProgress, print_result, say
 from adhere.app.estimate import estimate
 from adhere.app.outcome import GREEDY, RoundResult, Rows, compared, slices_for_json, summarise
@@ -318,7 +319,7 @@ def begin(**options: Any) -> int:
     run = begin_run(
         options["runs_folder"], Plan("improve", recipe.as_values(), inputs), {"seeds.jsonl": encoded(seeds)}
     )
-    return _finish(run, model, seeds, options["as_json"])
+    return _finish(run, model, seeds, options["as_json"], not options["no_cache"])
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
@@ -347,18 +348,18 @@ def _limited(recipe: Recipe, values: dict[str, Any], limit: int) -> dict[str, An
     return limited
 
 
-def go_on(folder: Path, as_json: bool) -> int:
+def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
     """`adhere resume`: walk the path of a stopped run again, asking only for what is missing."""
     plan = plan_of(folder, "improve", lambda one: recipe_from(one.settings, "the run's plan"), MODEL_INPUTS | {"seeds"})
     model = model_of(plan)
     seeds = sealed_seeds(folder)
-    return _finish(Run.open(folder), model, seeds, as_json)
+    return _finish(Run.open(folder), model, seeds, as_json, use_cache)
 
 
-def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool) -> int:
-    with working(run), TerminalProgress() as progress:
+def _finish(run: Run, model: Generates, seeds: Sequence[Record], as_json: bool, use_cache: bool) -> int:
+    with working(run), through_cache(model, use_cache) as asked, TerminalProgress() as progress:
         job = Job(run, progress)
-        base, results = job.work(model, seeds)
+        base, results = job.work(asked, seeds)
     summary = summarise(job, model, base, results)
     write_summary(summary, run.folder / "summary.json")
     write_report(summary, run.folder / "report.html")
@@ -439,10 +440,7 @@ def _spent_before(run: Run) -> tuple[dict[str, Spent], dict[str, int]]:
     stages: dict[str, Spent] = {}
     trained: dict[str, int] = {}
     for stage, reply in run.accepted:
-        spent = stages.setdefault(stage, Spent())
-        spent.calls += 1
-        spent.tokens_in += reply.tokens_in
-        spent.tokens_out += reply.tokens_out
+        stages.setdefault(stage, Spent()).add(reply)
     for line in run.logged("spent"):
         with contextlib.suppress(msgspec.ValidationError):
             found = msgspec.convert(line, _SpentLine)

@@ -120,9 +120,16 @@ def summarise(job: Job, model: Model, base: dict[str, Graded], results: Sequence
         examples=_examples(job.benchmarks, base, shown.after),
         troubles=_troubles(base, shown),
         costs=tuple(
-            Cost(stage=stage, calls=one.calls, tokens_in=one.tokens_in, tokens_out=one.tokens_out, seconds=one.seconds)
+            Cost(
+                stage=stage,
+                calls=one.calls,
+                cached=one.cached,
+                tokens_in=one.tokens_in,
+                tokens_out=one.tokens_out,
+                seconds=one.seconds,
+            )
             for stage, one in job.ledger.stages.items()
-            if one.calls
+            if one.calls or one.cached
         ),
         notes=_notes(job, results, unmeasured),
     )

@@ -20,6 +20,7 @@ import msgspec
 
 from adhere.app.asking import Watched
 from adhere.app.bounds import check_settings
+from adhere.app.caching import through_cache
 from adhere.app.display import TerminalProgress, clean, one_line
 from adhere.app.output import check_file, encoded, print_json, tell_outcome, write_lines, write_rows
 from adhere.app.session import (
@@ -117,7 +118,7 @@ def _begin(verb: str, settings: Any, model: Generates, options: Mapping[str, Any
         {"delivery": msgspec.to_builtins(delivery)},
     )
     try:
-        return _work(run, step, delivery, model, options["as_json"])
+        return _work(run, step, delivery, model, options["as_json"], not options["no_cache"])
     except (SettingsError, DataError) as error:
         if options.get("data") is not None:  # the user knows the file by its own name
             copy = _sealed(run.folder, "data")
@@ -130,7 +131,7 @@ def _begin(verb: str, settings: Any, model: Generates, options: Mapping[str, Any
 # -- go on ----------------------------------------------------------------------------------------------------
 
 
-def go_on(folder: Path, as_json: bool) -> int:
+def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
     """`adhere resume` for these verbs: walk the path again, asking only for what is missing."""
     verb = verb_of(folder)
     roles = {"seeds"} if verb == "synth" else set()
@@ -146,7 +147,7 @@ def go_on(folder: Path, as_json: bool) -> int:
     with released(run):
         delivery = _delivery_of(run)
         check_file(delivery.path)
-    return _work(run, _step_of(plan), delivery, model, as_json)
+    return _work(run, _step_of(plan), delivery, model, as_json, use_cache)
 
 
 def _step_of(plan: Plan) -> Step:
@@ -173,10 +174,11 @@ def _sealed(folder: Path, role: str) -> Path:
 # -- work -----------------------------------------------------------------------------------------------------
 
 
-def _work(run: Run, step: Step, delivery: Delivery, model: Generates, as_json: bool) -> int:
+def _work(run: Run, step: Step, delivery: Delivery, model: Generates, as_json: bool, use_cache: bool) -> int:
     run.stage = run.plan.verb
     work = _synthesise if run.plan.verb == "synth" else _evaluate
-    return work(run, step, delivery.path, Watched(run.remember(model)), as_json)
+    with through_cache(model, use_cache) as asked:
+        return work(run, step, delivery.path, Watched(run.remember(asked)), as_json)
 
 
 def _synthesise(run: Run, step: Step, output: Path | None, model: Watched, as_json: bool) -> int:

@@ -44,7 +44,8 @@ class Ask(msgspec.Struct, frozen=True, dict=True):
 class Reply(msgspec.Struct, frozen=True):
     """What came back. `finish` is `stop` (the model ended), `length` (cut at the limit) or `error`.
 
-    A failed ask is a reply too: `text` is empty, `error` says why, and nobody scores it as zero.
+    A failed ask is a reply too: `text` is empty, `error` says why, and nobody scores it as zero. `cached` says that it
+    was paid for before, by this run or another one: its tokens cost nothing now.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Reply(msgspec.Struct, frozen=True):
     tokens_in: int = 0
     tokens_out: int = 0
     error: str = ""
+    cached: bool = False
 
 
 class Scored(msgspec.Struct, frozen=True):

@@ -77,7 +77,10 @@ def _parse_limit(part: str, whole: str) -> tuple[float, str]:
 
 
 class Spent(msgspec.Struct):
-    """What one stage used. `seconds` is the time spent waiting for the model, `trained` the tokens trained on."""
+    """What one stage used. `seconds` is the time spent waiting for the model, `trained` the tokens trained on.
+
+    Replies from the call cache cost nothing: they are counted apart, in `cached` and `tokens_cached`.
+    """
 
     calls: int = 0
     errors: int = 0
@@ -85,11 +88,24 @@ class Spent(msgspec.Struct):
     tokens_out: int = 0
     seconds: float = 0.0
     trained: int = 0
+    cached: int = 0
+    tokens_cached: int = 0
 
     @property
     def tokens(self) -> int:
         """Tokens read, written and trained on."""
         return self.tokens_in + self.tokens_out + self.trained
+
+    def add(self, reply: Reply) -> None:
+        """Count one reply."""
+        if reply.cached:
+            self.cached += 1
+            self.tokens_cached += reply.tokens_in + reply.tokens_out
+            return
+        self.calls += 1
+        self.errors += reply.finish == "error"
+        self.tokens_in += reply.tokens_in
+        self.tokens_out += reply.tokens_out
 
 
 class Ledger:
@@ -133,11 +149,7 @@ class Ledger:
 
     def book(self, reply: Reply) -> None:
         """Count one reply."""
-        spent = self._here()
-        spent.calls += 1
-        spent.errors += reply.finish == "error"
-        spent.tokens_in += reply.tokens_in
-        spent.tokens_out += reply.tokens_out
+        self._here().add(reply)
 
     def book_scores(self, scores: Sequence[Scored]) -> None:
         """Count scored replies: their tokens are read, none is written."""

@@ -13,7 +13,7 @@ from adhere.models.weights import cache_folder
 EMBEDDED = "smollm2-135m"
 FORMS = (
     f"Forms: {EMBEDDED} (the embedded model), FOLDER in Hugging Face layout or of a finished run, FILE.gguf, "
-    "hub:OWNER/NAME, http(s)://HOST/v1#MODEL, scripted, scripted:hostile."
+    "hub:OWNER/NAME, http(s)://HOST/v1#MODEL, replay:FILE[#MODEL], scripted, scripted:hostile."
 )
 # Where weights can lie below the folder that a person names: weights, a tuned model (it lies beside its adapter and
 # its GGUF), a run that links to the tuned model it kept.
@@ -34,6 +34,11 @@ def open_model(spec: str = EMBEDDED) -> Model:
         return _local(_embedded_folder, "")  # its folder says which of the two sets of weights it is
     if spec == "scripted" or spec.startswith("scripted:"):
         return _scripted(spec)
+    if spec.startswith("replay:"):
+        from adhere.models.replay import ReplayModel
+
+        place, _, name = spec.removeprefix("replay:").partition("#")
+        return ReplayModel(Path(place).expanduser(), name)
     if spec.startswith("hub:"):
         return _local(lambda: _hub_folder(spec.removeprefix("hub:")), spec.removeprefix("hub:"))
     path = Path(spec).expanduser()

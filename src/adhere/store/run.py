@@ -25,6 +25,7 @@ import adhere
 from adhere.core.errors import StoreError
 from adhere.core.model import Ask, Generates, Reply
 from adhere.core.record import content_hash
+from adhere.store.call_key import call_key
 from adhere.store.files import explained, file_hash, write_atomically
 from adhere.store.journal import Journal
 
@@ -143,11 +144,11 @@ class Run:
         self._asked[key] += 1
         return nth, self._known.get((key, nth))
 
-    def keep(self, key: str, nth: int, reply: Reply) -> None:
-        """Journal a finished reply; a failure is recorded as such and owed again."""
+    def keep(self, key: str, nth: int, reply: Reply, call: str = "") -> None:
+        """Journal a finished reply; a failure is recorded as such and owed again. `call` is its key in the cache."""
         self.has_asked = True
         kind = "reply" if reply.finish != "error" else "failure"
-        self.log(kind, key=key, nth=nth, reply=msgspec.to_builtins(reply))
+        self.log(kind, key=key, nth=nth, call=call, reply=msgspec.to_builtins(reply))
 
     def log(self, kind: str, **values: Any) -> None:
         """Append a line about what just finished."""
@@ -243,7 +244,7 @@ class Remembered:
             return
         for index, reply in self._model.generate([asks[position] for position, _, _ in owed]):
             position, key, nth = owed[index]
-            self._run.keep(key, nth, reply)
+            self._run.keep(key, nth, reply, call_key(fingerprint, asks[position]))
             if self._meter is not None:
                 self._meter(reply)
             yield position, reply
