@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from adhere.evals.statistics import paired_difference
+from adhere.core.statistics import paired_difference
 
 
 def scores_of(path: Path) -> dict[tuple[str, int], float]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adhere.core.errors import DataError
-from adhere.evals.statistics import (
+from adhere.core.statistics import (
     minimum_detectable_effect,
     paired_difference,
     proportion_interval,

@@ -11,8 +11,8 @@ from adhere.core.verifier import Verdict
 from adhere.verify.families import vocabulary
 from adhere.verify.families.vocabulary_limits import FILLERS
 from adhere.verify.folding import fold, whole_words, word_spans
-from adhere.verify.spans import MOST_SPANS
 from adhere.verify.inflection import any_form, forms
+from adhere.verify.spans import MOST_SPANS
 from adhere.verify.units import sentence_ranges
 
 TYPES = {kind.id: kind for kind in vocabulary.TYPES}

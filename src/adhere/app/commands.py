@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from adhere.app.display import TerminalProgress, clean, say
+from adhere.app.display import TerminalProgress, say
 from adhere.app.output import (
     check_file,
     check_folder,
@@ -16,6 +16,7 @@ from adhere.app.output import (
     tell_rejected,
     write_outcome,
 )
+from adhere.core.cleaning import clean
 from adhere.core.errors import (
     EXIT_FINE,
     AdhereError,

@@ -7,7 +7,6 @@ anything is printed. rich keeps to NO_COLOR and to what the terminal can do.
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,23 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from adhere.app.summary import ImproveSummary, Slice, headline, points, share
+from adhere.core.cleaning import clean
 from adhere.core.errors import AdhereError
 
-_SEQUENCES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor moves
-    r"|\x1b[\]PX^_][^\n]*?(?:\x07|\x1b\\|\x9c|(?=\n)|\Z)"  # OSC, DCS and others that carry a string, to its end
-    r"|\x9b[0-?]*[ -/]*[@-~]?|[\x90\x98\x9d-\x9f][^\n]*?(?:\x07|\x9c|\x1b\\|(?=\n)|\Z)"  # the same as C1 characters
-    r"|\x1b[ -/]*[0-~]?"  # short escapes
-)
 NOTE_BESIDE_BAR = 40
 NOTE_ON_LINE = 160
 SECONDS_BETWEEN_LINES = 2.0
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` without terminal control sequences, control characters (newline and tab stay) and direction overrides."""
-    return _CONTROLS.sub("", _SEQUENCES.sub("", text))
 
 
 def one_line(text: str, limit: int = 60) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from adhere.app.asking import Watched
 from adhere.app.bounds import check_settings
 from adhere.app.caching import through_cache
-from adhere.app.display import TerminalProgress, clean, one_line
+from adhere.app.display import TerminalProgress, one_line
 from adhere.app.output import check_file, encoded, print_json, tell_outcome, write_lines, write_rows
 from adhere.app.session import (
     MODEL_INPUTS,
@@ -36,6 +36,7 @@ from adhere.app.session import (
     verb_of,
     working,
 )
+from adhere.core.cleaning import clean
 from adhere.core.errors import EXIT_FINE, DataError, SettingsError, StoreError
 from adhere.core.model import Generates
 from adhere.core.record import Record

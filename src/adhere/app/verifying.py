@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from adhere.app.display import TerminalProgress, clean, one_line, say
+from adhere.app.display import TerminalProgress, one_line, say
 from adhere.app.output import check_file, encoded, print_json, tell_rejected, write_lines
+from adhere.core.cleaning import clean
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, SettingsError
 from adhere.store.files import write_atomically
 

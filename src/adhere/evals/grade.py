@@ -21,8 +21,8 @@ from adhere.core.errors import DataError
 from adhere.core.model import Ask, Generates, Reply, Sampling
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
+from adhere.core.statistics import Interval, paired_difference, verdict_in_words
 from adhere.core.verifier import Verdict
-from adhere.evals.statistics import Interval, paired_difference, verdict_in_words
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.constraint import ConstraintType
 from adhere.verify.guard import degenerate

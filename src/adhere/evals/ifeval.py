@@ -21,9 +21,9 @@ from adhere.core.benchmark import Benchmark
 from adhere.core.errors import DataError, VerifierError
 from adhere.core.model import Sampling
 from adhere.core.record import Check, Record, content_hash, user
+from adhere.core.statistics import Proportion, paired_difference, proportion_interval
 from adhere.evals.floor import Floor
 from adhere.evals.grade import Graded, Metric, Row
-from adhere.evals.statistics import Proportion, paired_difference, proportion_interval
 from adhere.verify.catalogue import IFEVAL_TYPES
 from adhere.verify.constraint import ConstraintType
 from adhere.verify.score import ConstraintVerifier

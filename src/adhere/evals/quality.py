@@ -19,8 +19,8 @@ import msgspec
 
 from adhere.core.benchmark import Benchmark
 from adhere.core.model import Scores
+from adhere.core.statistics import Interval, paired_difference
 from adhere.evals.grade import Graded, Row, paired_rows
-from adhere.evals.statistics import Interval, paired_difference
 from adhere.verify.guard import repeated_share
 
 _WORD = re.compile(r"\w+")

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from adhere.core.statistics import Proportion
 from adhere.evals.grade import Graded, Row
 from adhere.evals.ifeval import LEVELS, IFEvalReport
-from adhere.evals.statistics import Proportion
 
 
 class EvaluationReport(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ from adhere.evals.floor import null_floor
 from adhere.evals.grade import Graded, followed, grade, sound
 from adhere.evals.heldout import SLICES, Part, check_part, heldout_benchmark, heldout_prompts
 from adhere.evals.report import EvaluationReport, in_words
-from adhere.evals.statistics import proportion_interval
+from adhere.core.statistics import proportion_interval
 from adhere.verify.catalogue import ALL_TYPES
 
 CARD = Card(
