@@ -18,7 +18,7 @@ from adhere.models.local import LocalModel
 from adhere.verify.autoif import Settings, make_verifiers
 from adhere.verify.calibration import Labelled, calibrate, calibrated, measure
 from adhere.verify.checklist import ChecklistJudge, followed_ratio, with_checklist, write_checklists
-from adhere.verify.judge import PairwiseJudge, PointwiseJudge, position_bias
+from adhere.verify.judges import PairwiseJudge, PointwiseJudge, position_bias
 from adhere.verify.sandbox import Limits, Sandbox, mechanisms
 
 pytest.importorskip("openvino_genai")

@@ -217,7 +217,9 @@ def test_ctrl_c_leaves_no_worker_and_no_half_file(tmp_path: Path, workers: str) 
     """Interrupted while it writes, as a shell does it: the signal goes to the command and to its workers."""
     row = json.dumps({"prompt": "Go on.", "reply": "one two three " * 20, "checks": [NO_COMMA, WORDS]}) + "\n"
     (tmp_path / "rows.jsonl").write_text(row * 60_000)
-    code = "import sys; from adhere.app.cli import main; main(sys.argv[1:])"
+    # A test run in the background of a shell would hand on that interrupts are ignored.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code += "; from adhere.app.cli import main; main(sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "verify", "rows.jsonl", "--workers", workers, "-o", "out.jsonl"],
         cwd=tmp_path,

@@ -17,7 +17,7 @@ from adhere.core.errors import VerifierError
 from adhere.core.record import Record
 from adhere.core.verifier import Verdict, Verifier
 from adhere.verify.agreement import Agreement, agreement
-from adhere.verify.judge import PointwiseJudge, Rating
+from adhere.verify.judges import PointwiseJudge, Rating
 
 FOLDS = 5
 MOST_ABSTAINED = 0.5

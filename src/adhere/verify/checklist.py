@@ -28,7 +28,7 @@ from adhere.core.record import Record, system, user
 from adhere.core.statistics import Proportion
 from adhere.core.verifier import Verdict
 from adhere.verify.agreement import share_of
-from adhere.verify.judge import LONGEST, MANNERS, SYSTEM, Pair
+from adhere.verify.judges import LONGEST, MANNERS, SYSTEM, Pair
 from adhere.verify.quoting import cleaned, closing_answer, quoted, task_of, unused_word
 
 FEWEST, MOST = 2, 8

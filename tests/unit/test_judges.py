@@ -15,7 +15,7 @@ from adhere.core.verifier import Verifier
 from adhere.models.scripted import HOSTILE, ScriptedModel, hostile
 from adhere.verify.agreement import agreement, kappa, share_of
 from adhere.verify.calibration import Labelled, calibrate, calibrated, fit_threshold, measure
-from adhere.verify.judge import LONGEST, PairwiseJudge, PointwiseJudge, Rating, position_bias
+from adhere.verify.judges import LONGEST, PairwiseJudge, PointwiseJudge, Rating, position_bias
 from adhere.verify.quoting import cleaned, closing_answer, quoted, unused_word
 
 ASKED = Record((user("Name two trees."),), rejected="Granite and chalk.")
