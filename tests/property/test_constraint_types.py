@@ -200,10 +200,10 @@ HOSTILE_PATTERNS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["letters", "marks", "spaces after a mark", "asterisks", "blank lines"])
 @each_type
-def test_a_megabyte_of_anything_comes_through(kind: ConstraintType, name: str) -> None:
-    """A quadratic step on a million characters takes hours, so that coming back at all is the test of linear time."""
+def test_a_long_reply_of_anything_comes_through(kind: ConstraintType, name: str) -> None:
+    """A quadratic step on 300,000 characters takes hours, so that coming back at all is the test of linear time."""
     text = HOSTILE_PATTERNS[name]
-    reply = text * (1_000_000 // len(text))
+    reply = text * (300_000 // len(text))
     params = kind.validated(kind.examples[0].params)
     assert kind.verify(params, reply).passed is not None
     if kind.repair is not None:
