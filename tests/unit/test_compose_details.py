@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adhere.core.errors import VerifierError
 from adhere.core.record import Check, Message, Record, user
 from adhere.core.verifier import Verdict
 from adhere.verify.catalogue import IFEVAL_TYPES
@@ -98,6 +99,10 @@ def banning(text: str) -> Callable[[Params, str], Verdict]:
     return lambda params, reply: failed("banned") if text in reply else passed("fine")
 
 
+def puzzled(params: Params, reply: str) -> Verdict:
+    raise VerifierError("these parameters make no sense")
+
+
 def test_what_one_demands_must_not_be_what_the_other_bans() -> None:
     types = {
         kind.id: kind
@@ -106,14 +111,16 @@ def test_what_one_demands_must_not_be_what_the_other_bans() -> None:
             kind_of("no_ban", verify=banning("x")),
             kind_of("short", verify=lambda params, reply: failed("too short", miss=-1), forbids=True),
             kind_of("demand", demands=lambda params: ("a", "xyz")),
+            kind_of("unsure", verify=puzzled, forbids=True),
             kind_of("lonely", excludes=frozenset(("*",))),
             kind_of("long", least_words=lambda params: 10**9),
         )
     }
-    ban, no_ban, short, demand, lonely, long = (Check(name) for name in types)
+    ban, no_ban, short, demand, unsure, lonely, long = (Check(name) for name in types)
     assert conflict(ban, demand, types) == "made_up:ban forbids what made_up:demand demands: 'xyz'"
     assert conflict(no_ban, demand, types) is None
     assert conflict(short, demand, types) is None
+    assert conflict(unsure, demand, types) is None
     assert conflict(lonely, demand, types) == "made_up:lonely does not go with made_up:demand"
     assert conflict(demand, lonely, types) == "made_up:demand does not go with made_up:lonely"
     seen: list[int] = []
@@ -188,6 +195,27 @@ def test_two_constraints_are_listed_too() -> None:
     }
 
 
+def test_three_constraints_stand_around_the_instruction() -> None:
+    found = prompts(3, ONE, TWO, kind_of("three", phrasings=("Say three",)), number=2000)
+    assert "Say one.\n\nWrite about tea.\n\nSay two! Say three." in found
+
+
+def test_another_attempt_is_made_when_one_fails() -> None:
+    tried: list[int] = []
+
+    def draw(rng: random.Random, drawing: Drawing) -> dict[str, Any] | None:
+        tried.append(1)
+        return {} if len(tried) > 7 else None
+
+    late = kind_of("late", draw=draw)
+    assert compose(random.Random(0), Record(messages=(user(PLAIN),)), 1, (late,)) is not None
+    assert len(tried) == 8
+    tried[:] = []
+    later = kind_of("later", draw=lambda rng, drawing: tried.append(1))
+    assert compose(random.Random(0), Record(messages=(user(PLAIN),)), 1, (later,)) is None
+    assert len(tried) == 8
+
+
 def test_an_instruction_with_an_input_text_keeps_to_lines_of_its_own() -> None:
     assert prompts(1, ONE, instruction="Sum it up:\nTea is good.") == {
         "Sum it up:\nTea is good.\n\nSay one.",
@@ -202,6 +230,7 @@ def test_an_instruction_with_an_input_text_keeps_to_lines_of_its_own() -> None:
     [
         ("Write about tea", "Write about tea. Say one."),
         ("Why tea?", "Why tea? Say one."),
+        ("Write about X", "Write about X. Say one."),
         ("Go!", "Go! Say one."),
         ("Sum up:", "Sum up: Say one."),
         ('Say "tea"', 'Say "tea" Say one.'),
@@ -281,6 +310,8 @@ def test_the_request_to_repeat_stands_above_or_below() -> None:
     below = [(text, phrase) for text, phrase in found if text.endswith(f"\n\n{PLAIN}")]
     assert 0.05 < len(below) / len(found) < 0.25
     assert all(" below" in phrase and " above" not in phrase and text.startswith(phrase) for text, phrase in below)
+    known = {phrase.replace(" above", " below") for phrase in repeat.phrasings}
+    assert {phrase for _, phrase in below} <= known
     rest = [(text, phrase) for text, phrase in found if text.startswith(PLAIN)]
     assert len(rest) + len(below) == len(found)
     assert any(" above" in phrase for _, phrase in rest)

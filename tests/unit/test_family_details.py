@@ -1,27 +1,40 @@
-"""Details of the IFEval families: partial credit, by how much a count was missed, places, and what repairs make."""
+"""Details of the IFEval families: partial credit, by how much a count was missed, places, loopholes closed."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from adhere.core.errors import VerifierError
 from adhere.core.verifier import Verdict
 from adhere.verify.catalogue import IFEVAL_TYPES
 from adhere.verify.registers import register
 
 MENDED = register("repaired", IFEVAL_TYPES)
-WORDS, SENTENCES = "length_constraints:number_words", "length_constraints:number_sentences"
-PARAGRAPHS, FIRST_WORD = "length_constraints:number_paragraphs", "length_constraints:nth_paragraph_first_word"
-EXISTENCE, FREQUENCY = "keywords:existence", "keywords:frequency"
-FORBIDDEN, LETTER = "keywords:forbidden_words", "keywords:letter_frequency"
-COMMA, LANGUAGE = "punctuation:no_comma", "language:response_language"
-END, QUOTATION = "startend:end_checker", "startend:quotation"
-PLACEHOLDERS, POSTSCRIPT = "detectable_content:number_placeholders", "detectable_content:postscript"
-CAPITAL, LOWER = "change_case:english_capital", "change_case:english_lowercase"
-SHOUTED, TITLE = "change_case:capital_word_frequency", "detectable_format:title"
-SECTIONS, FIXED = "detectable_format:multiple_sections", "detectable_format:constrained_response"
-HIGHLIGHTS, JSON = "detectable_format:number_highlighted_sections", "detectable_format:json_format"
+WORDS = "length_constraints:number_words"
+SENTENCES = "length_constraints:number_sentences"
+PARAGRAPHS = "length_constraints:number_paragraphs"
+FIRST_WORD = "length_constraints:nth_paragraph_first_word"
+EXISTENCE = "keywords:existence"
+FREQUENCY = "keywords:frequency"
+FORBIDDEN = "keywords:forbidden_words"
+LETTER = "keywords:letter_frequency"
+COMMA = "punctuation:no_comma"
+LANGUAGE = "language:response_language"
+END = "startend:end_checker"
+QUOTATION = "startend:quotation"
+PLACEHOLDERS = "detectable_content:number_placeholders"
+POSTSCRIPT = "detectable_content:postscript"
+CAPITAL = "change_case:english_capital"
+LOWER = "change_case:english_lowercase"
+SHOUTED = "change_case:capital_word_frequency"
+TITLE = "detectable_format:title"
+SECTIONS = "detectable_format:multiple_sections"
+FIXED = "detectable_format:constrained_response"
+HIGHLIGHTS = "detectable_format:number_highlighted_sections"
+JSON = "detectable_format:json_format"
 
 
 def seen(kind: str, params: dict[str, Any], reply: str) -> Verdict:
@@ -50,7 +63,7 @@ def first_word(nth: int, number: int, word: str) -> dict[str, Any]:
     [
         (EXISTENCE, {"keywords": ["pan", "oil", "egg", "salt"]}, "Heat the pan with oil.", 0.5, -2),
         (EXISTENCE, {"keywords": ["pan", "oil"]}, "Boil water.", 0.5, -1),
-        (FORBIDDEN, {"forbidden_words": ["pan", "oil", "egg", "salt"]}, "Oil the pan, oil it well.", 0.5, 3),
+        (FORBIDDEN, {"forbidden_words": ["pan", "oil", "egg", "salt"]}, "Oil it and oil it well.", 0.75, 2),
         (FIRST_WORD, first_word(1, 2, "So"), "So it is.", 0.5, -1),
         (FIRST_WORD, first_word(1, 2, "So"), "It is so.\n\nThat is why.", 0.5, 0),
         (FIRST_WORD, first_word(1, 2, "So"), "It is so.\n\nThat is why.\n\nEnd.", 0.0, 1),
@@ -98,6 +111,7 @@ def test_partial_credit_and_miss(kind: str, params: dict[str, Any], reply: str, 
         (JSON, {}, "17", 0.3, 0),
         (TITLE, {}, "A title: <<Tea>> and text", 0.5, 0),
         (TITLE, {}, "No title", 0.0, 0),
+        (TITLE, {}, "1 < 2", 0.0, 0),
         (QUOTATION, {}, '"a" or "b"', 0.5, 0),
         (END, {"end_phrase": "art"}, "This is my part", 0.5, 0),
         (END, {"end_phrase": "The end."}, "The end.", 0.5, 0),
@@ -143,14 +157,23 @@ def texts(verdict: Verdict, reply: str) -> list[str]:
         (True, FIRST_WORD, first_word(2, 2, "So"), 'One.\n\n"So-so it is.', ["So-so"]),
         (True, FIRST_WORD, first_word(2, 2, "So"), "One.\n\n***\n\n**So** it is.", ["So"]),
         (False, FIRST_WORD, first_word(2, 2, "So"), "One more.\n\n  So it is.", ["So"]),
+        (False, FIRST_WORD, first_word(1, 1, "x-ray"), "'X-ray it.", ["'X-ray"]),
+        (True, END, {"end_phrase": "The end."}, "The end.", ["The end."]),
+        (False, END, {"end_phrase": "The end."}, "The end.", ["The end."]),
+        (False, END, {"end_phrase": "the X"}, "It is the X", ["the X"]),
+        (True, FIRST_WORD, first_word(1, 1, "So"), "So- and so.", ["So"]),
         (False, END, {"end_phrase": "The end."}, "THE END. Or not.", [" Or not."]),
         (False, QUOTATION, {}, '"Half of it', ['"']),
+        (False, QUOTATION, {}, ' "All of it"', ['"', '"']),
+        (False, QUOTATION, {}, "X of X", []),
+        (False, PLACEHOLDERS, {"num_placeholders": 2}, "[a\nb] [c\n[d][e]", ["[d]", "[e]"]),
         (False, QUOTATION, {}, 'Half of it"', ['"']),
         (False, QUOTATION, {}, "None of it", []),
         (False, CAPITAL, {}, "ABC DeF GH ij", ["DeF", "ij"]),
         (True, PLACEHOLDERS, {"num_placeholders": 1}, "Dear [name]!", ["[name]"]),
         (False, PLACEHOLDERS, {"num_placeholders": 1}, "[a] b [c", ["[a]"]),
         (True, TITLE, {}, "\n # <<Tea>>\ntext", ["<<Tea>>"]),
+        (True, HIGHLIGHTS, {"num_highlights": 1}, "*a **b** c*", ["*a **b** c*"]),
         (True, SECTIONS, {"section_spliter": "Part", "num_sections": 2}, "Part 1\nPart 2\nfoo", ["Part 1"]),
         (True, QUOTATION, {}, '"a" or "b"', ['"']),
     ],
@@ -198,69 +221,35 @@ def test_languages_are_named(reply: str, language: str, said: str) -> None:
 
 
 def test_capitals_are_lowered_only_where_there_are_no_small_letters() -> None:
-    shouted = "DAS IST EIN GANZ NORMALER SATZ, DEN JEDER VERSTEHEN KANN UND DER NICHT SEHR LANG IST."
-    assert seen_mended(LANGUAGE, {"language": "de"}, shouted).passed
-    assert seen_mended(LANGUAGE, {"language": "de"}, shouted.capitalize()).passed
+    shouted = "IL FAUT QUE VOUS VENIEZ NOUS VOIR DEMAIN MATIN"
+    assert seen(LANGUAGE, {"language": "fr"}, shouted).passed is False
+    assert seen_mended(LANGUAGE, {"language": "fr"}, shouted).passed
+    assert seen_mended(LANGUAGE, {"language": "fr"}, shouted.capitalize()).passed
     assert seen_mended(LANGUAGE, {"language": "de"}, "12").passed is False
 
 
-# Repairs of keywords.
+@pytest.mark.parametrize(
+    ("word", "reply", "there"),
+    [
+        ("c#", "I write c#, not go.", True),
+        ("c#", "I write abc# here.", False),
+        ("c#", "I write c#x here.", True),
+        ("#c", "I write #c here.", True),
+        ("#c", "I write #cd here.", False),
+        ("#c", "I write x#c here.", True),
+        (" tea ", "tea", True),
+        ("x", "x", True),
+        ("x", "xx", False),
+    ],
+)
+def test_whole_words_have_borders_where_they_have_letters(word: str, reply: str, there: bool) -> None:
+    assert seen_mended(EXISTENCE, {"keywords": [word]}, reply).passed is there
+    assert seen_mended(FORBIDDEN, {"forbidden_words": [word]}, reply).passed is not there
 
 
-def test_keywords_that_are_there_are_left_alone_and_the_missing_ones_added() -> None:
-    reply = "The river is wide. The stone is flat."
-    assert repaired(EXISTENCE, {"keywords": ["river", "Stone"]}, reply) == reply
-    fixed = repaired(EXISTENCE, {"keywords": ["river", "bridge"]}, reply)
-    assert fixed is not None
-    assert fixed.startswith(reply + " ")
-    assert fixed.count("bridge") == 1
-    assert fixed.count("river") == 1
-
-
-def test_only_so_many_keywords_are_added() -> None:
-    from adhere.verify.additions import MOST_MENTIONS
-
-    many = [f"word{chr(97 + at // 26)}{chr(97 + at % 26)}" for at in range(MOST_MENTIONS + 1)]
-    reply = "A plain reply of a few words."
-    assert repaired(EXISTENCE, {"keywords": many[:-1]}, reply) is not None
-    assert repaired(EXISTENCE, {"keywords": many}, reply) is None
-    inside = reply + f" It holds {many[0]}s."
-    assert repaired(EXISTENCE, {"keywords": many}, inside) is not None
-    at_least = {"relation": "at least", "keyword": "tea", "frequency": MOST_MENTIONS}
-    assert repaired(FREQUENCY, at_least, reply) is not None
-    assert repaired(FREQUENCY, {**at_least, "frequency": MOST_MENTIONS + 1}, reply) is None
-    assert repaired(FREQUENCY, {**at_least, "frequency": MOST_MENTIONS + 1}, reply + " Teapots.") is not None
-
-
-def test_a_word_is_added_as_often_as_it_is_missing() -> None:
-    at_least = {"relation": "at least", "keyword": "tea", "frequency": 3}
-    enough = "Tea, more tea and the last tea."
-    assert repaired(FREQUENCY, at_least, enough) == enough
-    fixed = repaired(FREQUENCY, at_least, "Some tea for you.")
-    assert fixed is not None
-    assert fixed.lower().count("tea") == 3
-    assert fixed.startswith("Some tea for you. ")
-    assert repaired(FREQUENCY, {**at_least, "frequency": 1}, "Some tea for you.") == "Some tea for you."
-
-
-def test_sentences_with_a_word_too_many_go() -> None:
-    reply = "Tea is good. Water is better. More tea is too much. Bread is fine. Cake is nice. No tea. Rest."
-    few = {"relation": "less than", "keyword": "tea"}
-    assert repaired(FREQUENCY, {**few, "frequency": 4}, reply) == reply
-    assert repaired(FREQUENCY, {**few, "frequency": 3}, reply) == reply.replace(" No tea.", "")
-    assert repaired(FREQUENCY, {**few, "frequency": 2}, reply) == (
-        "Tea is good. Water is better. Bread is fine. Cake is nice. Rest."
-    )
-    assert repaired(FREQUENCY, {**few, "frequency": 1}, reply) == "Water is better. Bread is fine. Cake is nice. Rest."
-
-
-def test_letters_are_added_until_there_are_enough() -> None:
-    at_least = {"let_relation": "at least", "letter": "Q", "let_frequency": 3}
-    assert repaired(LETTER, at_least, "Quite a quick quiz.") == "Quite a quick quiz."
-    fixed = repaired(LETTER, at_least, "Quite a quick test.")
-    assert fixed is not None
-    assert fixed.startswith("Quite a quick test. ")
-    assert repaired(LETTER, {**at_least, "let_relation": "less than"}, "Quite a quick quiz.") is None
+def test_forbidden_words_are_not_looked_for_inside_longer_ones() -> None:
+    rock = {"forbidden_words": ["rock"]}
+    assert [seen(FORBIDDEN, rock, text).passed for text in ("a bedrock", "two rocks", "a rock")] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -296,65 +285,6 @@ def test_counts_in_an_instruction(kind: str, params: dict[str, Any], said: str) 
     assert IFEVAL_TYPES[kind].words(params)["plain"] == said
 
 
-# Repairs of lengths.
-
-LONG = "We left the house early in the morning, but the train that we had hoped for did not come until noon."
-
-
-def test_a_text_of_one_sentence_is_cut_at_a_clause() -> None:
-    assert repaired(WORDS, {"relation": "less than", "num_words": 12}, LONG) == (
-        "We left the house early in the morning."
-    )
-    assert repaired(WORDS, {"relation": "less than", "num_words": 9}, LONG) is None
-    assert repaired(WORDS, {"relation": "less than", "num_words": 10}, LONG) == LONG.split(",", maxsplit=1)[0] + "."
-    assert repaired(WORDS, {"relation": "less than", "num_words": 16}, LONG) == (
-        "We left the house early in the morning."
-    )
-    assert repaired(WORDS, {"relation": "less than", "num_words": 17}, LONG) is None
-    assert repaired(WORDS, {"relation": "less than", "num_words": 22}, LONG) == LONG
-
-
-def test_a_short_limit_has_its_clause_too() -> None:
-    assert repaired(WORDS, {"relation": "less than", "num_words": 4}, "Go now, then rest a while.") == "Go now."
-    assert repaired(WORDS, {"relation": "less than", "num_words": 3}, "Go now, then rest a while.") is None
-
-
-def test_a_cut_that_keeps_half_of_the_limit_is_a_cut_at_a_sentence() -> None:
-    reply = "Go home now. Then rest there for a while, and do not get up before the sun does."
-    assert repaired(WORDS, {"relation": "less than", "num_words": 6}, reply) == "Go home now."
-    assert repaired(WORDS, {"relation": "less than", "num_words": 12}, reply) == (
-        "Go home now. Then rest there for a while."
-    )
-    assert repaired(WORDS, {"relation": "at least", "num_words": 99}, reply) is None
-
-
-def test_sentences_are_cut_to_fit() -> None:
-    reply = "One is here. Two is here. Three is here."
-    assert repaired(SENTENCES, {"relation": "less than", "num_sentences": 3}, reply) == "One is here. Two is here."
-    assert repaired(SENTENCES, {"relation": "less than", "num_sentences": 2}, reply) == "One is here."
-    assert repaired(SENTENCES, {"relation": "less than", "num_sentences": 1}, reply) is None
-    assert repaired(SENTENCES, {"relation": "at least", "num_sentences": 9}, reply) is None
-
-
-def test_rules_between_paragraphs_replace_all_others() -> None:
-    assert repaired(PARAGRAPHS, {"num_paragraphs": 2}, "One ****\n\nTwo.") == "One\n\n***\n\nTwo."
-    assert repaired(PARAGRAPHS, {"num_paragraphs": 2}, "One.\n * * *\nMore.\n\nTwo.") == ("One.\nMore.\n\n***\n\nTwo.")
-    assert repaired(PARAGRAPHS, {"num_paragraphs": 3}, "One.") is None
-
-
-def test_the_first_word_is_put_before_the_paragraph_that_lacks_it() -> None:
-    reply = "One is here.\n\nTwo is here."
-    assert repaired(FIRST_WORD, first_word(2, 2, "two"), reply) == reply
-    assert repaired(FIRST_WORD, first_word(1, 2, "one"), reply) == reply
-    fixed = repaired(FIRST_WORD, first_word(2, 2, "Also"), reply)
-    assert fixed is not None
-    assert fixed.startswith("One is here.\n\nAlso")
-    assert repaired(FIRST_WORD, first_word(1, 9, "Also"), reply) is None
-
-
-# Readings that close loopholes.
-
-
 @pytest.mark.parametrize(
     ("kind", "params", "reply", "expected"),
     [
@@ -379,6 +309,9 @@ def test_the_first_word_is_put_before_the_paragraph_that_lacks_it() -> None:
         (QUOTATION, {}, '"The board is 6" wide" he said"', False),
         (QUOTATION, {}, '"One", he said, "two"', False),
         (QUOTATION, {}, '"She said ("no") to it"', True),
+        (QUOTATION, {}, '"She said "he said "no" to it" to me"', True),
+        (QUOTATION, {}, '"She said "he said "no" to it" to me" and "left"', False),
+        (QUOTATION, {}, '""No" is what she said"', True),
         (QUOTATION, {}, "\u201cAll of it\u201d", True),
         (PLACEHOLDERS, {"num_placeholders": 1}, "- [x] done", False),
         (PLACEHOLDERS, {"num_placeholders": 1}, "Read it.\n- [ X ] done", False),
@@ -406,6 +339,18 @@ def test_the_first_word_is_put_before_the_paragraph_that_lacks_it() -> None:
         (HIGHLIGHTS, {"num_highlights": 1}, "a*b*c", True),
         (HIGHLIGHTS, {"num_highlights": 1}, "*-* **", False),
         (HIGHLIGHTS, {"num_highlights": 2}, "*a*b*c*", True),
+        (HIGHLIGHTS, {"num_highlights": 1}, "*see a*", True),
+        (HIGHLIGHTS, {"num_highlights": 1}, "*a *", False),
+        (HIGHLIGHTS, {"num_highlights": 1}, "a *-* b", False),
+        (SECTIONS, {"section_spliter": "Part", "num_sections": 2}, "Part 1\na\nPart 1\nb\nPart 2\nc", False),
+        (TITLE, {}, "<Tea>>", False),
+        (TITLE, {}, "X <<Tea>>", False),
+        (TITLE, {}, "<<Tea>> X", False),
+        (TITLE, {}, "<<Tea>>x", False),
+        (TITLE, {}, " <<Tea>> ", True),
+        (TITLE, {}, "<<X>>", True),
+        (TITLE, {}, "<< title >>", False),
+        (TITLE, {}, "<<a < b>>", True),
         (SECTIONS, {"section_spliter": "Part", "num_sections": 2}, "Part 1\na\nPart 2\nb\nPart 1\nc\nPart 2\nd", True),
         (SECTIONS, {"section_spliter": "Part", "num_sections": 2}, "Part 1\na\nPart 2\nb\nPart 3\nc", True),
         (SECTIONS, {"section_spliter": "Part", "num_sections": 2}, "Part 1\na\nPart 1\nb", False),
@@ -418,96 +363,13 @@ def test_the_mended_reading(kind: str, params: dict[str, Any], reply: str, expec
     assert seen_mended(kind, params, reply).passed is expected
 
 
-# Repairs of endings, contents, commas and case.
-
-
-def test_an_ending_that_is_there_loses_what_follows_it() -> None:
-    end = {"end_phrase": "The end."}
-    assert repaired(END, end, "Some story. The end.") == "Some story. The end."
-    assert repaired(END, end, "Some story. THE END.**") == "Some story. THE END."
-    assert repaired(END, end, 'He said "The end."') == 'He said "The end.'
-    assert repaired(END, end, "Some story. The end. :)") == "Some story. The end."
-    assert repaired(END, end, "The end.") == "The end."
-    assert repaired(END, end, "Some story. The end. More") == "Some story. The end. More. The end."
-    assert repaired(END, end, "Some story.") == "Some story. The end."
-
-
-def test_placeholders_are_added_in_lines_of_up_to_three() -> None:
-    reply = "Dear [name], we meet."
-    assert repaired(PLACEHOLDERS, {"num_placeholders": 1}, reply) == reply
-    for wanted, lines in ((2, 1), (4, 1), (5, 2), (7, 2), (8, 3), (25, 8)):
-        fixed = repaired(PLACEHOLDERS, {"num_placeholders": wanted}, reply)
-        assert fixed is not None
-        head, _, added = fixed.partition("\n\n")
-        assert (head, fixed.count("[")) == (reply, wanted)
-        assert len(added.split("\n")) == lines
-        assert len(set(added.split("\n"))) == min(lines, len(set(added.split("\n"))))
-    assert repaired(PLACEHOLDERS, {"num_placeholders": 26}, reply) is None
-    twelve = repaired(PLACEHOLDERS, {"num_placeholders": 13}, reply)
-    assert twelve is not None
-    assert len(set(twelve.split("\n\n")[1].split("\n"))) == 4
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("Done.\n\n**PS:** More.", "Done.\n\n**P.S.** More."),
-        ("Done.\n\nP. S. More.", "Done.\n\nP.S. More."),
-        ("PSst, done.\n\nPPS More.", "PSst, done.\n\nP.S. More."),
-        ("PS One.\n\nThe PS is here.\n\nPS Two.", "PS One.\n\nThe PS is here.\n\nP.S. Two."),
-    ],
-)
-def test_a_postscript_keeps_its_text_under_the_mark_asked_for(reply: str, expected: str) -> None:
-    assert repaired(POSTSCRIPT, {"postscript_marker": "P.S."}, reply) == expected
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("It costs 12,000 or 1,234,567 in all.", "It costs 12000 or 1234567 in all."),
-        ("It is 3,5 here.", "It is 3 5 here."),
-        ("It is 1,2345 here.", "It is 1 2345 here."),
-        ("We sell bread, milk, and tea.", "We sell bread and milk and tea."),
-        ("We sell bread, cold milk or tea.", "We sell bread or cold milk or tea."),
-        ("Q, b and c.", "Q and b and c."),
-        ("We sell eggs, b, milk and tea.", "We sell eggs and b and milk and tea."),
-        ("We sell eggs, bread, milk, oil and tea.", "We sell eggs bread milk oil and tea."),
-        ("A useful, small and cheap thing.", "A useful small and cheap thing."),
-        ("Eggs, the milk and tea.", "Eggs the milk and tea."),
-        ("Eggs, items and tea.", "Eggs and items and tea."),
-        ("Well, so it goes.", "Well so it goes."),
-        ("\u6c34\uff0c\u706b\u3001", "\u6c34 \u706b"),
-        ("a\uff0c b\uff0c\nc", "a b\nc"),
-        ("one,two", "one two"),
-    ],
-)
-def test_commas_go_and_the_sentence_reads_on(reply: str, expected: str) -> None:
-    assert repaired(COMMA, {}, reply) == expected
-    assert seen_mended(COMMA, {}, expected).passed
-
-
-def test_words_take_capitals_and_lose_them() -> None:
-    more = {"capital_relation": "at least", "capital_frequency": 2}
-    assert repaired(SHOUTED, more, "NASA and ESA agree.") == "NASA and ESA agree."
-    assert repaired(SHOUTED, more, "NASA sent a rocket there with it.") == "NASA SENT a rocket there with it."
-    assert repaired(SHOUTED, {**more, "capital_frequency": 3}, "That they have been there with them.") == (
-        "THAT they HAVE been THERE with them."
-    )
-    assert repaired(SHOUTED, more, "It is so.") is None
-    fewer = {"capital_relation": "less than", "capital_frequency": 2}
-    assert repaired(SHOUTED, fewer, "NASA agrees.") == "NASA agrees."
-    assert repaired(SHOUTED, fewer, "The ESA and NASA agree.") == "The ESA and nasa agree."
-    assert repaired(SHOUTED, {**fewer, "capital_frequency": 1}, "STOP there. GO on. So WHAT now?") == (
-        "Stop there. Go on. So what now?"
-    )
-    assert repaired(SHOUTED, {**fewer, "capital_frequency": 1}, "A plan.") is None
-
-
 def test_english_is_asked_for_only_where_there_is_enough_of_it() -> None:
     short = "das ist ein ganz kurzer satz und sonst gar nichts"
     assert sum(map(str.isalpha, short)) == 40
     assert seen_mended(LOWER, {}, short).passed
-    assert seen_mended(LOWER, {}, short + " mehr abc").passed
+    assert seen_mended(LOWER, {}, short + " mehr abcde").passed
+    assert seen_mended(LOWER, {}, short + " mehr abcdef").passed is False
+    assert seen_mended(LOWER, {}, short + " \u2013").passed
     verdict = seen_mended(LOWER, {}, short + " mehr abcd dada")
     assert (verdict.passed, verdict.score) == (False, 0.9)
     assert seen_mended(LOWER, {}, "\u0434\u0430 " + short).passed is False
@@ -538,5 +400,49 @@ def test_case_is_named_with_the_number_of_letters(kind: str, reply: str, said: s
 
 def test_places_of_capitals_follow_the_tokens() -> None:
     many = {"capital_relation": "at least", "capital_frequency": 2}
-    reply = "ABC said: iPHONE, PHONE and abcABC, ABC."
-    assert texts(seen(SHOUTED, many, reply), reply) == ["ABC", "PHONE", "ABC"]
+    reply = "ABC said: iPHONE, PHONE and abcABC, ABCd ABC."
+    verdict = seen(SHOUTED, many, reply)
+    assert verdict.spans == tuple(found.span() for found in re.finditer(r"\b[A-Z]+\b", reply))
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "reply", "expected"),
+    [
+        (FIRST_WORD, first_word(1, 1, "x-ray"), "'X-ray it.", True),
+        (POSTSCRIPT, {"postscript_marker": "P.P.S"}, "Done. p. p. s More", True),
+        (POSTSCRIPT, {"postscript_marker": "P.P.S"}, "Done. p.xp.s More", False),
+        (POSTSCRIPT, {"postscript_marker": "P.P.S"}, "Done. p.p.xs More", False),
+        (POSTSCRIPT, {"postscript_marker": "P.P.S"}, "Done. pxpxs More", False),
+        (TITLE, {}, "<<X>>", True),
+        (TITLE, {}, "<a>>", False),
+    ],
+)
+def test_the_faithful_reading(kind: str, params: dict[str, Any], reply: str, expected: bool) -> None:
+    assert seen(kind, params, reply).passed is expected
+
+
+def test_a_blank_mark_or_request_is_an_error() -> None:
+    for judged in (seen, seen_mended):
+        with pytest.raises(VerifierError, match="marker is blank"):
+            judged(POSTSCRIPT, {"postscript_marker": " "}, "Done.")
+        with pytest.raises(VerifierError, match="prompt_to_repeat is blank"):
+            judged("combination:repeat_prompt", {"prompt_to_repeat": " "}, "Done.")
+
+
+def test_a_blank_heading_is_an_error() -> None:
+    for judged in (seen, seen_mended):
+        with pytest.raises(VerifierError, match="section_spliter is blank"):
+            judged(SECTIONS, {"section_spliter": " ", "num_sections": 2}, "Part 1")
+
+
+@pytest.mark.parametrize(
+    ("params", "plain"),
+    [
+        ({"capital_relation": "at least", "capital_frequency": 1}, "word"),
+        ({"capital_relation": "less than", "capital_frequency": 3}, "words"),
+    ],
+)
+def test_capitals_in_an_instruction(params: dict[str, Any], plain: str) -> None:
+    said = IFEVAL_TYPES[SHOUTED].words(params)
+    assert any(text.split()[-1] == plain for text in said.values())
+    assert not any("XX" in text or text.split()[-1] in ("ord", "ords", "ime", "imes") for text in said.values())

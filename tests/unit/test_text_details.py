@@ -12,6 +12,7 @@ from adhere.verify.text import capital_words, carries_meaning, content_words, se
     [
         ("He said ``go'' now", "He said `` go '' now"),
         ("'Tis true, 'twas so; 'TWAS not.", "'T is true , 't was so ; 'T WAS not ."),
+        ("a 'tissue 'twasp", "a 'tissue 'twasp"),
         ("I cannot CANNOT scannot cannots", "I can not CAN NOT scannot cannots"),
         ("D'ye know? bad'ye d'yes", "D 'ye know ? bad'ye d'yes"),
         ("gimme lemme GIMME gimmes agimme", "gim me lem me GIM ME gimmes agimme"),
@@ -80,6 +81,7 @@ def test_tokens_in_capitals(text: str, expected: list[str]) -> None:
         "Stop.|--Go on.",
         'He said "Go."|Then left.',
         "(He left.)|She stayed.",
+        "It rained.|(He left.)|She stayed.",
         "I like e.g.|tea.|And co. is here.",
         "The semi-gov.|The man left.",
         "The vice-gen. Smith left.",

@@ -89,4 +89,3 @@ def capital_words(text: str) -> tuple[str, ...]:
 def _capitals_of_part(part: str, is_last: bool) -> tuple[str, ...]:
     """The tokens in capitals of what stands between two spaces; a sentence's last period is split off its last part."""
     return tuple(token for token in _tokens_of_sentence(part if is_last else f"{part} _") if token.isupper())
-

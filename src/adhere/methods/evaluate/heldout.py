@@ -25,11 +25,11 @@ from adhere.core.errors import SettingsError
 from adhere.core.method import Card
 from adhere.core.model import Generates, Sampling
 from adhere.core.progress import Progress, silent
+from adhere.core.statistics import proportion_interval
 from adhere.evals.floor import null_floor
 from adhere.evals.grade import Graded, followed, grade, sound
 from adhere.evals.heldout import SLICES, Part, check_part, heldout_benchmark, heldout_prompts
 from adhere.evals.report import EvaluationReport, in_words
-from adhere.core.statistics import proportion_interval
 from adhere.verify.catalogue import ALL_TYPES
 
 CARD = Card(

@@ -83,12 +83,12 @@ def _verify_xml(params: Params, reply: str) -> Verdict:
     return failed(said, 0.4 + 0.2 * (seen.root == root) + 0.3 * (1 - len(missing) / len(wanted)))
 
 
-_NO_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_XML = r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _ELEMENTS = (("title", "body"), ("summary", "details"), ("title", "summary", "body"), ("title", "details"))
 
 
 def _repair_xml(params: Params, reply: str) -> str | None:
-    content = filled(names(params, "elements", "markup:xml"), _NO_XML.sub("", reply))
+    content = filled(names(params, "elements", "markup:xml"), re.sub(_NO_XML, "", reply))
     if not content or any(isinstance(value, list) for value in content.values()):
         return None
     inner = "\n".join(f"  <{name}>{html.escape(str(value), quote=False)}</{name}>" for name, value in content.items())

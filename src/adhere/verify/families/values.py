@@ -10,6 +10,7 @@ import datetime
 import random
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from adhere.core.verifier import Verdict
 from adhere.verify.constraint import ConstraintType, Drawing, Example, Params, failed, judged_range, passed
@@ -99,8 +100,8 @@ def _verify_times(params: Params, reply: str) -> Verdict:
     return _all_in_form(good, bad, params["num_times"], "times from 00:00 to 23:59", "times in another form")
 
 
-_ABOUT_DATES = re.compile(r"\b(?:history|biograph|timeline|calendar|schedule|events?|plan|trip|diary|when)\b", re.I)
-_ABOUT_TIMES = re.compile(r"\b(?:schedule|timetable|itinerary|routine|agenda|day|trip|programme|hours)\b", re.I)
+_ABOUT_DATES = r"\b(?:history|biograph|timeline|calendar|schedule|events?|plan|trip|diary|when)\b"
+_ABOUT_TIMES = r"\b(?:schedule|timetable|itinerary|routine|agenda|day|trip|programme|hours)\b"
 
 # ---------------------------------------------------------------- money and units
 
@@ -133,23 +134,26 @@ _IMPERIAL = (
     "miles?|mi|mph|yards?|yd|feet|foot|ft|inch(?:es)?|in(?=[.,;)])|pounds?|lbs?|ounces?|oz|stones?|gallons?|gal|quarts?"
     "|pints?|cups?|acres?|°F|degrees Fahrenheit|Fahrenheit"
 )
-_UNITS = {
-    name: re.compile(rf"(?<![\w.,]){_NUMBER}(?:[\s-]|\s?½\s?)?(?:{units})(?![\w²³/])", 0 if name == "metric" else re.I)
-    for name, units in (("metric", _METRIC), ("imperial", _IMPERIAL))
-}
 _SYSTEMS = ("metric", "imperial")
+
+
+@lru_cache(maxsize=2)
+def _units(system: str) -> re.Pattern[str]:
+    """Numbers with a unit of the system; compiled when first needed, being long."""
+    units, flags = (_METRIC, 0) if system == "metric" else (_IMPERIAL, re.IGNORECASE)
+    return re.compile(rf"(?<![\w.,]){_NUMBER}(?:[\s-]|\s?½\s?)?(?:{units})(?![\w²³/])", flags)
 
 
 def _verify_units(params: Params, reply: str) -> Verdict:
     system = params["system"]
     other = _SYSTEMS[1 - _SYSTEMS.index(system)]
-    good = [found.span() for found in _UNITS[system].finditer(reply)]
-    bad = [found.span() for found in _UNITS[other].finditer(reply)]
+    good = [found.span() for found in _units(system).finditer(reply)]
+    bad = [found.span() for found in _units(other).finditer(reply)]
     return _all_in_form(good, bad, 1, f"measures in {system} units", f"measures in {other} units")
 
 
-_ABOUT_COST = re.compile(r"\b(?:cost|price|budget|pay|spend|salary|buy|sell|money|shop)", re.IGNORECASE)
-_ABOUT_SIZE = re.compile(r"\b(?:recipe|cook|bake|size|distance|height|weigh|build|garden|run|measure|travel)", re.I)
+_ABOUT_COST = r"\b(?:cost|price|budget|pay|spend|salary|buy|sell|money|shop)"
+_ABOUT_SIZE = r"\b(?:recipe|cook|bake|size|distance|height|weigh|build|garden|run|measure|travel)"
 
 # ---------------------------------------------------------------- numbers
 
@@ -232,8 +236,8 @@ def _separator_words(params: Params) -> dict[str, str]:
     return {"name": params["separator"], "sample": f"25{mark}000"}
 
 
-def _drawn_where(pattern: re.Pattern[str], params: dict[str, object], drawing: Drawing) -> dict[str, object] | None:
-    return params if pattern.search(drawing.instruction) else None
+def _drawn_where(pattern: str, params: dict[str, object], drawing: Drawing) -> dict[str, object] | None:
+    return params if re.search(pattern, drawing.instruction, re.IGNORECASE) else None
 
 
 def _draw_dates(rng: random.Random, drawing: Drawing) -> dict[str, object] | None:
@@ -376,7 +380,7 @@ TYPES: tuple[ConstraintType, ...] = (
         heldout_phrasings=say.SHARES_HELDOUT,
         verify=_verify_shares,
         draw=lambda rng, drawing: _drawn_where(
-            re.compile(r"\b(?:budget|split|divide|share|allocate|percent|survey)", re.I),
+            r"\b(?:budget|split|divide|share|allocate|percent|survey)",
             {"num_shares": rng.randint(2, 5)},
             drawing,
         ),
