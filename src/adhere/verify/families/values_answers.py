@@ -290,7 +290,7 @@ TYPES: tuple[ConstraintType, ...] = (
         heldout_phrasings=say.SUMS_HELDOUT,
         verify=_verify_sums,
         draw=lambda rng, drawing: (
-            {"num_equations": rng.randint(1, 3)} if ABOUT_SUMS.search(drawing.instruction) else None
+            {"num_equations": rng.randint(1, 3)} if re.search(ABOUT_SUMS, drawing.instruction, re.IGNORECASE) else None
         ),
         words=lambda params: counted_as(params, "num_equations"),
         excludes=frozenset({"lipogram:no_digits"}),
