@@ -1,154 +1,142 @@
-"""Any OpenAI-compatible chat endpoint, asked patiently.
+"""Any OpenAI-compatible endpoint, asked patiently: chat, completions and embeddings.
 
 Asks run as tasks of one asyncio loop in a thread of their own, so that closing the generator (a spent
 budget, Ctrl-C) also ends requests and waits that are under way. How many run at once is found by additive
-increase and multiplicative decrease. Every ask ends as exactly one reply, or as one `Reply` with
-`finish="error"`; only what would fail every ask alike (a wrong key, URL or model) is a `ModelError`.
+increase and multiplicative decrease, per endpoint and model (`endpoint_pace`). Every ask ends as exactly one reply,
+or as one `Reply` with `finish="error"`; only what would fail every ask alike (a wrong key, URL or model) is a
+`ModelError`. A field that a server does not know is left out from then on; `Endpoint.left_out` names it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import math
+import logging
 import os
-import queue
-import random
+import re
 import threading
 import time
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 
-from adhere.core.errors import ModelError
+from adhere.core.errors import ModelError, did_you_mean
 from adhere.core.model import Ask, Reply
-from adhere.core.record import Message, Text, ToolCall, ToolResult, content_hash
+from adhere.core.record import content_hash
+from adhere.models.chat import flat_text
+from adhere.models.endpoint_crew import Crew
+from adhere.models.endpoint_pace import (
+    Gate,
+    Passing,
+    Patience,
+    Refused,
+    Unreachable,
+    Unsupported,
+    parse_retry_after,
+    wait_before,
+)
+from adhere.models.endpoint_reading import (
+    BUSY_CODES,
+    DISPENSABLE,
+    LIMIT_FIELDS,
+    PASSING_CODES,
+    SHOWN_CHARACTERS,
+    Answer,
+    parse_answer,
+    parse_embeddings,
+    parse_reply,
+    read_complaint,
+    server_message,
+)
+from adhere.models.endpoint_wire import (
+    Secret,
+    checked_url,
+    kept_from_logs,
+    path_under,
+    read_body,
+    refuse_blobs,
+    sendable,
+    wire_message,
+)
+from adhere.models.engine import stop_position
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-SHOWN_CHARACTERS = 300
-FINISHES = {"stop": "stop", "length": "length", "tool_calls": "stop", "function_call": "stop", "eos": "stop"}
-BUSY_CODES = frozenset({429, 503, 529})
-PASSING_CODES = frozenset({408, 409, 425, 429})  # and every 5xx but 501 and 505
+__all__ = [
+    "Answer",
+    "Endpoint",
+    "Gate",
+    "Passing",
+    "Patience",
+    "Secret",
+    "parse_reply",
+    "parse_retry_after",
+    "server_message",
+]
+
 HOPELESS_CODES = frozenset({401, 402, 403, 404, 405, 407, 410, 501, 505})
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long and how often to try. None of it can change a reply.
-
-    `timeout_s` bounds one request from its first byte to its last, so a body that drips forever is cut.
-    `attempts` bounds the requests for one ask; between them it waits `wait_s`, doubled each time up to
-    `max_wait_s`, with as much again at random, or what `Retry-After` asks for up to `max_wait_s`.
-    """
-
-    timeout_s: float = 180.0
-    connect_timeout_s: float = 10.0
-    attempts: int = 6
-    wait_s: float = 0.5
-    max_wait_s: float = 60.0
-    max_in_flight: int = 32
-
-
-class Secret:
-    """A key that shows itself to nobody by accident; `reveal` is called where the header is made."""
-
-    def __init__(self, value: str) -> None:
-        self.reveal: Callable[[], str] = lambda: value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return (Secret, ("",))  # a pickle does not carry it either
-
-    def strip_from(self, text: str) -> str:
-        """`text` without the key, wherever a server echoed it."""
-        return text.replace(self.reveal(), "***") if self.reveal() else text
-
-
-class Passing(Exception):
-    """A failure that another attempt may cure. `busy` asks for fewer requests at once."""
-
-    def __init__(self, reason: str, busy: bool = False, retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.busy = busy
-        self.retry_after_s = retry_after_s
-
-
-class Unreachable(Passing):
-    """No connection could be made."""
-
-
-class Refused(Exception):
-    """The endpoint will not answer this ask, however often it comes."""
-
-
-class Gate:
-    """How many requests may be under way: one more per round that went well, half after a busy signal."""
-
-    def __init__(self, most: int, start: int = 4) -> None:
-        self.limit = float(min(start, most))
-        self.under_way = 0
-        self._most = most
-        self._closed_until = 0.0
-        self._last_cut = 0.0
-        self._changed = asyncio.Condition()
-
-    async def enter(self) -> float:
-        """Wait for a place; gives the time of entry."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.under_way < int(self.limit))
-            self.under_way += 1
-        pause_s = self._closed_until - time.monotonic()
-        if pause_s > 0:
-            await asyncio.sleep(pause_s)
-        return time.monotonic()
-
-    async def leave(self, entered: float, failure: Passing | None, most_s: float) -> None:
-        """Give the place back. One burst of busy signals cuts the limit once, not once per request."""
-        now = time.monotonic()
-        if failure is None:
-            self.limit = min(self.limit + 1 / self.limit, self._most)
-        elif failure.busy and entered >= self._last_cut:
-            self.limit, self._last_cut = max(self.limit / 2, 1.0), now
-        if failure is not None and failure.retry_after_s:
-            self._closed_until = max(self._closed_until, now + min(failure.retry_after_s, most_s))
-        async with self._changed:
-            self.under_way -= 1
-            self._changed.notify_all()
+EMBEDDED_AT_ONCE = 64  # texts in one request for embeddings
+_OUR_MARK = "adhere-"
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Endpoint:
-    """A model behind `{url}/chat/completions`; implements `Generates`.
+    """A model behind `{url}/chat/completions`; implements `Generates`, and gives embeddings.
 
-    `url` ends before `/chat/completions` (usually in `/v1`). `key` defaults to the environment variable
-    ADHERE_API_KEY, or for https://api.openai.com only to OPENAI_API_KEY. Raises `ModelError` on a URL that
-    cannot be one.
+    `url` ends before `/chat/completions` (usually in `/v1`). One that ends in `/completions` asks that route
+    instead, for models without a chat template: the prompt is then the text of the messages, parted by blank lines.
+    `key` defaults to the environment variable ADHERE_API_KEY, or for https://api.openai.com only to OPENAI_API_KEY.
+    Raises `ModelError` on a URL that cannot be one.
+
+    What it learns (its pace, and the fields that the server does not know) lasts as long as the object. `requests`
+    counts `sent` (HTTP requests), `retried`, `busy` and `hedged`.
     """
 
     def __init__(self, url: str, model: str, key: str | None = None, patience: Patience | None = None) -> None:
-        self._url = checked_url(url)
+        checked = checked_url(url)
+        self._is_chat = not checked.path.endswith("/completions")
+        self._url = checked.copy_with(path=checked.path.removesuffix("/completions") or "/")
         self._model = model
         self._openai = (self._url.scheme, self._url.host) == ("https", "api.openai.com")
         self._key = Secret((key if key is not None else self._key_from(os.environ)).strip())
         self._patience = patience or Patience()
         self._answered = False
+        self._gate = Gate(self._patience.max_in_flight)
+        self._unknown: set[str] = set(LIMIT_FIELDS[:1] if self._openai else ())
+        self._learning = threading.Lock()
+        self.requests: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"Endpoint({self._shown_url!r}, {self._model!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        fresh = {name: value for name, value in vars(self).items() if name not in ("_gate", "_learning")}
+        return fresh | {"_unknown": set(self._unknown)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._gate, self._learning = Gate(self._patience.max_in_flight), threading.Lock()
+
     @property
     def name(self) -> str:
         """`URL#model`."""
-        return f"{self._shown_url}#{self._model}"
+        return f"{self._shown_url}{'' if self._is_chat else '/completions'}#{self._model}"
 
     @property
     def fingerprint(self) -> str:
-        """Over URL and model name: what stands behind them cannot be seen from here."""
-        return content_hash(["endpoint", str(self._url), self._model])
+        """Over URL, route and model name: what stands behind them cannot be seen from here."""
+        route = [] if self._is_chat else ["completions"]
+        return content_hash(["endpoint", str(self._url), self._model, *route])
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The sampling settings that the server turned out not to know, so that replies are drawn without them.
+
+        `stop` among them costs nothing: stop strings are applied here as well.
+        """
+        return tuple(sorted(self._unknown - set(LIMIT_FIELDS)))
 
     @property
     def _shown_url(self) -> str:
@@ -164,23 +152,57 @@ class Endpoint:
         Raises `ModelError` when the endpoint refuses the key, the model or the path, and when no connection
         was ever made. Closing the generator cancels what is under way.
         """
+        found = self.answers(asks)
+        try:
+            for position, answer in found:
+                yield position, answer.reply
+        finally:
+            found.close()  # type: ignore[attr-defined]
+
+    def answers(self, asks: Sequence[Ask], logprobs: bool = False) -> Iterator[tuple[int, Answer]]:
+        """As `generate`, with the model's thinking, its tool calls and, where asked for, log-probabilities."""
         if not asks:
             return
-        payloads = [self._payload(ask) for ask in asks]
-        crew = _Crew(self, payloads)
-        try:
-            yield from crew.results()
-        finally:
-            crew.close()
+        for ask in asks:
+            refuse_blobs(ask.messages)
 
-    def _payload(self, ask: Ask) -> bytes:
+        async def work(client: httpx2.AsyncClient, position: int) -> Answer:
+            return await self._answer(client, asks[position], logprobs)
+
+        yield from self._crewed(len(asks), work)
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text, in their order, from `{url}/embeddings`.
+
+        Raises `ModelError` when the endpoint gives none for a text, however often it is asked.
+        """
+        batches = [texts[at : at + EMBEDDED_AT_ONCE] for at in range(0, len(texts), EMBEDDED_AT_ONCE)]
+
+        async def work(client: httpx2.AsyncClient, position: int) -> list[list[float]]:
+            return await self._embed(client, [sendable(text) for text in batches[position]])
+
+        found = dict(self._crewed(len(batches), work)) if batches else {}
+        return [vector for position in range(len(batches)) for vector in found[position]]
+
+    def _crewed(
+        self, count: int, work: Callable[[httpx2.AsyncClient, int], Any], hands: int | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        crew: Crew[Any] = Crew(count, hands or 3 * self._patience.max_in_flight, self._client, work)
+        with kept_from_logs(self._key):
+            try:
+                yield from crew.results()
+            finally:
+                crew.close()
+
+    def _body(self, ask: Ask, logprobs: bool) -> dict[str, Any]:
         drawn = ask.sampling
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [wire_message(message) for message in ask.messages],
-            "max_completion_tokens" if self._openai else "max_tokens": drawn.max_tokens,
-            "temperature": drawn.temperature,
-        }
+        body: dict[str, Any] = {"model": self._model}
+        if self._is_chat:
+            body["messages"] = [wire_message(message) for message in ask.messages]
+        else:
+            body["prompt"] = sendable("\n\n".join(flat_text(message) for message in ask.messages))
+        body["max_tokens"] = drawn.max_tokens
+        body["temperature"] = drawn.temperature
         if drawn.temperature > 0:
             body["seed"] = (drawn.seed * 1_000_003 + ask.sample) % 2**31
         # Only what differs from the endpoint's default: not every server knows every field.
@@ -192,60 +214,163 @@ class Endpoint:
             "stop": (drawn.stop, ()),
         }
         body |= {field: value for field, (value, default) in optional.items() if value != default}
-        return msgspec.json.encode(body)
+        return body | ({"logprobs": True if self._is_chat else 1} if logprobs else {})
+
+    def _known(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body without what the server does not know; the limit on tokens goes by the name it takes."""
+        limit = next((name for name in LIMIT_FIELDS if name not in self._unknown), LIMIT_FIELDS[0])
+        named = {limit if name in LIMIT_FIELDS else name: value for name, value in body.items()}
+        return {name: value for name, value in named.items() if name not in self._unknown or name == limit}
 
     def _client(self) -> httpx2.AsyncClient:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._key.reveal():
             headers["Authorization"] = f"Bearer {self._key.reveal()}"
         patience = self._patience
+        read_s = patience.read_timeout_s or patience.timeout_s
         return httpx2.AsyncClient(
             headers=headers,
-            timeout=httpx2.Timeout(patience.timeout_s, connect=patience.connect_timeout_s),
-            limits=httpx2.Limits(max_connections=patience.max_in_flight),
+            timeout=httpx2.Timeout(patience.timeout_s, connect=patience.connect_timeout_s, read=read_s),
+            # The gate bounds what is under way; every connection is kept, or each round would make some anew.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=patience.max_in_flight),
         )
 
-    async def answer(self, client: httpx2.AsyncClient, gate: Gate, payload: bytes) -> Reply:
+    async def _answer(self, client: httpx2.AsyncClient, ask: Ask, logprobs: bool) -> Answer:
         """One ask, tried until it is answered, refused or out of attempts."""
-        patience, attempt, last = self._patience, 0, Passing("not tried")
-        for attempt in range(patience.attempts):
-            if attempt:
-                await asyncio.sleep(self._wait_s(attempt, last))
-            entered, failure = await gate.enter(), None
+        route = "chat/completions" if self._is_chat else "completions"
+        try:
+            answer = await self.exchange(client, route, self._body(ask, logprobs), parse_answer)
+        except Refused as refusal:
+            return Answer(Reply("", "error", error=str(refusal)[: 2 * SHOWN_CHARACTERS]))
+        return self._finished(answer, ask)
+
+    def _finished(self, answer: Answer, ask: Ask) -> Answer:
+        """The answer without the key, cut at the first stop string (not every server applies them)."""
+        reply = answer.reply
+        cut = stop_position(reply.text, ask.sampling.stop)
+        if cut is not None:
+            reply = msgspec.structs.replace(reply, text=reply.text[:cut], finish="stop")
+        # A short key ("none", "EMPTY") is a placeholder and may be an ordinary word of the reply.
+        if len(self._key.reveal()) >= 12:
+            reply = msgspec.structs.replace(reply, text=self._clean(reply.text), error=self._clean(reply.error))
+            answer = msgspec.structs.replace(answer, thinking=self._clean(answer.thinking))
+        return msgspec.structs.replace(answer, reply=reply)
+
+    async def _embed(self, client: httpx2.AsyncClient, texts: Sequence[str]) -> list[list[float]]:
+        body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
+
+        def read(kind: str, found: bytes) -> list[list[float]]:
+            return parse_embeddings(kind, found, len(texts))
+
+        try:
+            return await self.exchange(client, "embeddings", body, read)
+        except Refused as refusal:
+            if len(texts) == 1:
+                raise ModelError(f"{self.name} gives no embedding for {texts[0][:40]!r}: {refusal}") from None
+        # Too much at once, or one of them is at fault: halves tell.
+        half = len(texts) // 2
+        return [*await self._embed(client, texts[:half]), *await self._embed(client, texts[half:])]
+
+    async def exchange(
+        self, client: httpx2.AsyncClient, route: str, body: dict[str, Any], read: Callable[[str, bytes], T]
+    ) -> T:
+        """One request, repeated until `read` (of content type and bytes) takes its answer.
+
+        Raises `Refused` when the endpoint will not or did not answer this one, `ModelError` when it answers none.
+        """
+        patience, tries, last = self._patience, 0, Passing("not tried")
+        began = time.monotonic()
+        while tries < patience.attempts:
+            if tries:
+                wait_s = wait_before(tries, last, patience)
+                if time.monotonic() - began + wait_s > patience.ask_timeout_s:
+                    break
+                await asyncio.sleep(wait_s)
+                self.requests["retried"] += 1
+            entered, failure = await self._gate.enter(), None
+            began, tries = began if tries else entered, tries + 1
             try:
-                return await self._attempt(client, payload)
-            except Refused as refusal:
-                return self._failed(str(refusal))
+                return await self._hedged(client, route, body, read)
             except Passing as passing:
                 last = failure = passing
+                self.requests["busy"] += passing.busy
             finally:
-                await gate.leave(entered, failure, patience.max_wait_s)
-            if self._never_reached(last) and attempt >= 2:
+                await self._gate.leave(entered, failure, patience.max_wait_s)
+            if self._never_reached(last) and tries >= 3:
                 break  # three refusals are enough where no server ever was
         if self._never_reached(last):
             raise ModelError(
-                f"no connection to {self._shown_url} in {attempt + 1} attempts: {self._clean(str(last))}",
+                f"no connection to {self._shown_url} in {tries} attempts: {self._clean(str(last))}",
                 "Check that the server runs and that the address and port are right.",
             )
-        return self._failed(f"{last} (after {patience.attempts} attempts)")
+        raise Refused(self._clean(f"{last} (after {tries} attempts)"))
 
     def _never_reached(self, failure: Passing) -> bool:
         return isinstance(failure, Unreachable) and not self._answered
 
-    def _wait_s(self, attempt: int, failure: Passing) -> float:
-        patience = self._patience
-        backoff = min(patience.wait_s * 2.0 ** (attempt - 1), patience.max_wait_s)
-        if failure.retry_after_s is not None:
-            return min(failure.retry_after_s, patience.max_wait_s) + random.uniform(0, patience.wait_s)
-        return backoff + random.uniform(0, backoff)
+    async def _hedged(
+        self, client: httpx2.AsyncClient, route: str, body: dict[str, Any], read: Callable[[str, bytes], T]
+    ) -> T:
+        """One attempt; where hedging is on and a place is free, two of them when the first is slow."""
+        if self._patience.hedge_after_s is None:
+            return await self._learned(client, route, body, read)
+        running = {asyncio.create_task(self._learned(client, route, body, read))}
+        first = next(iter(running))
+        is_free = False
+        try:
+            await asyncio.wait(running, timeout=self._patience.hedge_after_s)
+            is_free = not first.done() and self._gate.enter_if_free()
+            if is_free:
+                self.requests["hedged"] += 1
+                running.add(asyncio.create_task(self._learned(client, route, body, read)))
+            while len(running) > 1:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                good = [task for task in done if task.exception() is None]
+                if good or not running:
+                    return await (good or list(done))[0]
+            return await next(iter(running))
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            if is_free:
+                self._gate.give_back()
 
-    async def _attempt(self, client: httpx2.AsyncClient, payload: bytes) -> Reply:
-        target = self._url.copy_with(raw_path=completions_path(self._url))
+    async def _learned(
+        self, client: httpx2.AsyncClient, route: str, body: dict[str, Any], read: Callable[[str, bytes], T]
+    ) -> T:
+        """One attempt; made again at once, without it, where the server turns out not to know a field."""
+        while True:
+            known = self._known(body)
+            try:
+                return await self._attempt(client, route, known, read)
+            except Unsupported as unsupported:
+                if not self._learn(unsupported.field, known):
+                    raise Refused(self._clean(str(unsupported))) from None
+
+    def _learn(self, field: str, sent: Mapping[str, Any]) -> bool:
+        """Leave the field out from now on; False where nothing can be left out any more."""
+        with self._learning:
+            is_new = field not in self._unknown
+            if field in LIMIT_FIELDS and self._unknown.issuperset(set(LIMIT_FIELDS) - {field}):
+                return False  # neither name: an ask without a limit could cost anything
+            self._unknown.add(field)
+        if is_new and field in DISPENSABLE:
+            _log.warning("%s does not take %r: replies are drawn without it from now on", self.name, field)
+        return field in sent
+
+    async def _attempt(
+        self, client: httpx2.AsyncClient, route: str, body: dict[str, Any], read: Callable[[str, bytes], T]
+    ) -> T:
+        target = self._url.copy_with(raw_path=path_under(self._url, route))
+        mark = _OUR_MARK + uuid.uuid4().hex
+        self.requests["sent"] += 1
         try:
             async with asyncio.timeout(self._patience.timeout_s):
-                async with client.stream("POST", target, content=payload) as response:
+                content = msgspec.json.encode(body)
+                async with client.stream("POST", target, content=content, headers={"X-Request-Id": mark}) as response:
                     self._answered = True
-                    body = await read_body(response)
+                    found = await read_body(response)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise Unreachable(str(error) or type(error).__name__) from None
         except (TimeoutError, httpx2.TimeoutException):
@@ -253,22 +378,35 @@ class Endpoint:
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise Passing(f"connection broke: {type(error).__name__} {error}".rstrip()) from None
         if response.status_code != 200:
-            self._raise_for(response, body)
-        reply = parse_reply(response.headers.get("content-type", ""), body)
-        # A short key ("none", "EMPTY") is a placeholder and may be an ordinary word of the reply.
-        return self._cleaned(reply) if len(self._key.reveal()) >= 12 else reply
+            await self._raise_for(client, response, found, body)
+        named = response.headers.get("x-request-id", "")
+        if named.startswith(_OUR_MARK) and named != mark:  # only servers that hand the mark back can tell
+            raise Passing("the answer belongs to another request")
+        return read(response.headers.get("content-type", ""), found)
 
-    def _raise_for(self, response: httpx2.Response, body: bytes) -> None:
-        code, said = response.status_code, server_message(body)
+    async def _raise_for(
+        self, client: httpx2.AsyncClient, response: httpx2.Response, body: bytes, sent: Mapping[str, Any]
+    ) -> None:
+        code, complaint = response.status_code, read_complaint(body)
+        said = complaint.said
         shown = self._clean(f"{self._shown_url} answered {code}" + (f": {said}" if said else ""))
-        if code == 429 and "insufficient_quota" in said:
+        if code == 429 and ("insufficient_quota" in said or complaint.code == "insufficient_quota"):
             raise ModelError(shown, "The account has no credit left; a later attempt will not help.")
+        if complaint.is_too_long and code not in HOPELESS_CODES:
+            raise Refused(self._clean(f"too long for the model, status {code}: {said}"))
+        if code in (400, 404, 422) and complaint.names_no_model(self._model):
+            raise ModelError(shown, await self._model_hint(client))
+        if code == 403 and re.search("moderation|flagged", said, re.IGNORECASE):
+            raise Refused(self._clean(f"status {code}: {said}"))  # this prompt, not the key
         if code in HOPELESS_CODES or 300 <= code < 400:
-            raise ModelError(shown, self._hint(code))
+            raise ModelError(shown, await self._model_hint(client) if code == 404 else self._hint(code))
         if code in PASSING_CODES or code >= 500:
             retry_after_s = parse_retry_after(response.headers.get("retry-after"))
             raise Passing(f"status {code}: {said}", busy=code in BUSY_CODES, retry_after_s=retry_after_s)
-        raise Refused(f"status {code}: {said}")
+        field = complaint.unsupported(sent) if code in (400, 422) else None
+        if field is not None:
+            raise Unsupported(field, f"status {code}: {said}")
+        raise Refused(self._clean(f"status {code}: {said}"))
 
     def _hint(self, code: int) -> str:
         if code in (401, 403, 407):
@@ -277,213 +415,34 @@ class Endpoint:
             return f"The key {state}: set the environment variable {variable}."
         if code == 402:
             return "The account has no credit left; a later attempt will not help."
+        route = "/chat/completions" if self._is_chat else "/completions"
         return (
-            f"Check the address (requests go to {self._shown_url}/chat/completions, so it usually ends in /v1) "
+            f"Check the address (requests go to {self._shown_url}{route}, so it usually ends in /v1) "
             f"and that the server knows a model called {self._model!r}."
         )
+
+    async def _model_hint(self, client: httpx2.AsyncClient) -> str:
+        """The hint on a wrong address or model, with the models that the server lists, if it lists any."""
+        try:
+            async with asyncio.timeout(min(5.0, self._patience.timeout_s)):
+                async with client.stream(
+                    "GET", self._url.copy_with(raw_path=path_under(self._url, "models"))
+                ) as listed:
+                    rows = msgspec.json.decode(await read_body(listed), type=_Models).data
+        except (TimeoutError, httpx2.HTTPError, httpx2.StreamError, Refused, msgspec.MsgspecError, UnicodeError):
+            return self._hint(404)
+        known = [row.id[:80] for row in rows if row.id.isprintable()]
+        if not known or self._model in known:
+            return self._hint(404)
+        return self._clean(f"{self._hint(404)} {did_you_mean(self._model, known[:20])}")
 
     def _clean(self, text: str) -> str:
         return self._key.strip_from(text)
 
-    def _failed(self, reason: str) -> Reply:
-        return Reply("", "error", error=self._clean(reason)[: 2 * SHOWN_CHARACTERS])
 
-    def _cleaned(self, reply: Reply) -> Reply:
-        return msgspec.structs.replace(reply, text=self._clean(reply.text), error=self._clean(reply.error))
+class _ListedModel(msgspec.Struct):
+    id: str
 
 
-class _Crew:
-    """The thread, its loop and its tasks behind one call of `generate`."""
-
-    def __init__(self, endpoint: Endpoint, payloads: Sequence[bytes]) -> None:
-        self._endpoint = endpoint
-        self._payloads = payloads
-        self._size = min(endpoint._patience.max_in_flight, len(payloads))
-        self._found: queue.SimpleQueue[tuple[int, Reply] | BaseException] = queue.SimpleQueue()
-        self._loop = asyncio.new_event_loop()
-        self._room = asyncio.Semaphore(2 * self._size)
-        self._main: asyncio.Task[None] | None = None
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="adhere-endpoint", daemon=True)
-
-    def results(self) -> Iterator[tuple[int, Reply]]:
-        """Start, and hand results over as they come. A slow consumer slows the asking down."""
-        self._thread.start()
-        for _ in self._payloads:
-            found = self._found.get()
-            if isinstance(found, BaseException):
-                raise found
-            self._tell(self._room.release)
-            yield found
-
-    def close(self) -> None:
-        """Cancel what is under way and wait for the thread to end."""
-        self._closed = True
-        if self._thread.ident is None:
-            self._loop.close()
-            return
-        self._tell(self._cancel)
-        self._thread.join()
-
-    def _tell(self, what: Any) -> None:
-        if not self._loop.is_closed():
-            try:
-                self._loop.call_soon_threadsafe(what)
-            except RuntimeError:  # it closed between the two lines: then nothing is left to tell
-                return
-
-    def _cancel(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            try:
-                runner.run(self._work())
-            except asyncio.CancelledError:
-                pass
-            except BaseExceptionGroup as group:
-                self._found.put(_first_cause(group))
-            except BaseException as error:
-                self._found.put(error)
-
-    async def _work(self) -> None:
-        self._main = asyncio.current_task()
-        if self._closed:
-            return
-        gate = Gate(self._size)
-        positions = iter(range(len(self._payloads)))
-        async with self._endpoint._client() as client, asyncio.TaskGroup() as group:
-            for _ in range(self._size):
-                group.create_task(self._serve(client, gate, positions))
-
-    async def _serve(self, client: httpx2.AsyncClient, gate: Gate, positions: Iterator[int]) -> None:
-        for position in positions:
-            await self._room.acquire()
-            self._found.put((position, await self._endpoint.answer(client, gate, self._payloads[position])))
-
-
-def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def checked_url(url: str) -> httpx2.URL:
-    """The URL without a trailing slash or `/chat/completions`; a `ModelError` when it cannot be an endpoint."""
-    form = "The form is http(s)://HOST[:PORT]/v1#MODEL."
-    try:
-        parsed = httpx2.URL(url.strip())
-    except (httpx2.InvalidURL, UnicodeError):
-        raise ModelError("the endpoint's address is not a URL", form) from None
-    if parsed.userinfo:  # said without showing it
-        raise ModelError("the endpoint's address holds a user name or password", "Put the key into ADHERE_API_KEY.")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ModelError(f"the endpoint's address should be http or https with a host, found {url!r}", form)
-    path = parsed.path.rstrip("/").removesuffix("/chat/completions")
-    return parsed.copy_with(path=path or "/", fragment=None)
-
-
-def completions_path(url: httpx2.URL) -> bytes:
-    """Path and query of the chat endpoint under `url`."""
-    path, mark, query = url.raw_path.partition(b"?")
-    return path.rstrip(b"/") + b"/chat/completions" + mark + query
-
-
-def wire_message(message: Message) -> dict[str, Any]:
-    """A message as the chat protocol writes it. Images and sounds are refused with a `ModelError`."""
-    wire: dict[str, Any] = {"role": message.role, "content": _sendable(message.text)}
-    calls = []
-    for part in message.content:
-        if isinstance(part, ToolCall):
-            arguments = msgspec.json.encode(part.arguments).decode()
-            function = {"name": part.name, "arguments": arguments}
-            calls.append({"id": part.id, "type": "function", "function": function})
-        elif isinstance(part, ToolResult):
-            wire |= {"role": "tool", "tool_call_id": part.id, "content": _sendable(part.text)}
-        elif not isinstance(part, Text):
-            raise ModelError("this endpoint is sent text only, found an image or a sound in the conversation")
-    return wire | ({"tool_calls": calls} if calls else {})
-
-
-def _sendable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # a lone surrogate has no place in JSON
-
-
-async def read_body(response: httpx2.Response) -> bytes:
-    """The body, or `Refused` once it is longer than any reply."""
-    found = bytearray()
-    async for chunk in response.aiter_bytes():
-        found += chunk
-        if len(found) > MAX_BODY_BYTES:
-            raise Refused(f"the answer is longer than {MAX_BODY_BYTES} bytes")
-    return bytes(found)
-
-
-def parse_retry_after(value: str | None) -> float | None:
-    """Seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return None
-    try:
-        wait_s = float(value)
-    except ValueError:
-        try:
-            wait_s = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(wait_s, 0.0), 3600.0) if math.isfinite(wait_s) else None
-
-
-def server_message(body: bytes) -> str:
-    """What the server said went wrong, on one line and shortened."""
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        found = body[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")
-    if isinstance(found, dict):
-        found = found.get("error", found.get("detail", found.get("message", found)))
-    if isinstance(found, dict):
-        parts = [str(found[key]) for key in ("code", "message") if found.get(key)]
-        found = ": ".join(parts) or found
-    line = " ".join("".join(char if char.isprintable() else " " for char in str(found)).split())
-    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _ChatMessage(msgspec.Struct):
-    content: str | list[dict[str, Any]] | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _ChatMessage
-    finish_reason: str | None = None
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-
-
-def parse_reply(content_type: str, body: bytes) -> Reply:
-    """The reply in a 200 answer; `Passing` when it is not a whole chat completion."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise Passing(f"expected JSON, found content type {kind!r}")
-    try:
-        found = msgspec.json.decode(body, type=_Completion)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Passing(f"the answer is not a chat completion: {str(error)[:120]} ({len(body)} bytes)") from None
-    if not found.choices:
-        raise Passing("the answer holds no choice")
-    choice, usage = found.choices[0], found.usage or _Usage()
-    content = choice.message.content
-    if isinstance(content, list):
-        content = "".join(str(part.get("text", "")) for part in content)
-    tokens_in, tokens_out = max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0)
-    finish = FINISHES.get(choice.finish_reason or "stop")
-    if finish is None:
-        return Reply("", "error", tokens_in, tokens_out, f"the endpoint ended with {choice.finish_reason[:80]!r}")  # type: ignore[index]
-    return Reply(content or "", finish, tokens_in, tokens_out)
+class _Models(msgspec.Struct):
+    data: list[_ListedModel]

@@ -22,9 +22,7 @@ from adhere.verify.spans import first_spans
 from adhere.verify.wording import listed
 
 _COUNTS = range(1, 1001)
-ABOUT_SUMS = re.compile(
-    r"\b(?:math|calculat|comput|add up|sum|total|average|budget|equation|arithmetic|multipl|divid)", re.IGNORECASE
-)
+ABOUT_SUMS = r"\b(?:math|calculat|comput|add up|sum|total|average|budget|equation|arithmetic|multipl|divid)"
 """Instructions that an answer with numbers in it suits."""
 
 # ---------------------------------------------------------------- one of some options
