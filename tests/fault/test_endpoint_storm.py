@@ -577,6 +577,8 @@ def test_closing_early_cancels_requests_and_waits_and_frees_the_places():
 
 
 STOPPED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 import sys
 from adhere.core.model import Ask
 from adhere.core.record import user
