@@ -61,6 +61,11 @@ def test_paragraphs_are_drawn_by_the_length_of_the_answer(words: int, most: int)
     assert len({one["first_word"] for one in found}) > 20
 
 
+def test_a_type_without_parameters_can_be_drawn() -> None:
+    for kind in (NO_COMMA, "startend:quotation", "detectable_format:title", "detectable_format:json_format"):
+        assert drawn(kind, 120, number=2) == [{}, {}]
+
+
 def test_a_short_answer_gets_no_paragraphs() -> None:
     assert not drawn(PARAGRAPHS, 29)
     assert not drawn(FIRST_WORD, 29)

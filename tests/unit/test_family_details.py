@@ -403,6 +403,7 @@ def test_places_of_capitals_follow_the_tokens() -> None:
     reply = "ABC said: iPHONE, PHONE and abcABC, ABCd ABC."
     verdict = seen(SHOUTED, many, reply)
     assert verdict.spans == tuple(found.span() for found in re.finditer(r"\b[A-Z]+\b", reply))
+    assert seen(SHOUTED, many, "ABCd and ABC.").spans == ((9, 12),)
 
 
 @pytest.mark.parametrize(
@@ -415,6 +416,9 @@ def test_places_of_capitals_follow_the_tokens() -> None:
         (POSTSCRIPT, {"postscript_marker": "P.P.S"}, "Done. pxpxs More", False),
         (TITLE, {}, "<<X>>", True),
         (TITLE, {}, "<a>>", False),
+        (QUOTATION, {}, '""', True),
+        (TITLE, {}, "<tea>>", False),
+        (TITLE, {}, "<< >>x", False),
     ],
 )
 def test_the_faithful_reading(kind: str, params: dict[str, Any], reply: str, expected: bool) -> None:

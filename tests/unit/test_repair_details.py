@@ -218,6 +218,7 @@ def test_placeholders_are_added_in_lines_of_up_to_three() -> None:
         head, _, added = fixed.partition("\n\n")
         assert (head, fixed.count("[")) == (reply, wanted)
         assert len(added.split("\n")) == lines
+        assert all(line.endswith(".") for line in added.split("\n"))
         assert len(set(added.split("\n"))) == min(lines, len(set(added.split("\n"))))
     assert repaired(PLACEHOLDERS, {"num_placeholders": 26}, reply) is None
     twelve = repaired(PLACEHOLDERS, {"num_placeholders": 13}, reply)
