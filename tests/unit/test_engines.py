@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,3 +168,28 @@ def test_the_engine_can_be_forced_by_the_environment(tmp_path: Path, monkeypatch
 def test_the_first_stop_string_counts() -> None:
     assert stop_position("abcabc", ("c", "b", "")) == 1
     assert stop_position("abc", ("x", "")) is None
+
+
+SIGNALLED = """
+import signal, sys, time
+from pathlib import Path
+from adhere.core.model import Ask, Sampling
+from adhere.core.record import user
+from adhere.models.local import LocalModel
+from adhere.models.scripted import tiny_weights
+
+folder = Path(sys.argv[1]) / "tiny"
+tiny_weights(folder)
+model = LocalModel(folder, engine="openvino")
+list(model.generate([Ask((user("hi"),), Sampling(4))]))
+model.close()
+signal.signal(signal.SIGALRM, lambda *_: print("handled", flush=True))
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+time.sleep(0.3)
+"""
+
+
+def test_a_signal_after_the_engine_was_closed_ends_nothing(tmp_path):
+    pytest.importorskip("openvino_genai")
+    done = subprocess.run([sys.executable, "-c", SIGNALLED, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

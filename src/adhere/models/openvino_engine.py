@@ -29,6 +29,7 @@ from adhere.core.errors import ModelError
 from adhere.core.model import Ask, Reply
 from adhere.models.chat import ChatTokenizer
 from adhere.models.engine import Prepared, draw_seed, ended_reply, prepare, stop_position
+from adhere.models.signal_stack import kept_signal_stack
 from adhere.models.weights import read_config
 
 HINT = "pip install 'adhere[local]', or set ADHERE_ENGINE=torch to generate with transformers instead."
@@ -209,7 +210,8 @@ class OpenVinoEngine:
             properties["INFERENCE_NUM_THREADS"] = self._threads
         file = self._gguf() if callable(self._gguf) else self._gguf
         try:
-            return openvino_genai.ContinuousBatchingPipeline(str(file), scheduler, "CPU", properties)
+            with kept_signal_stack():
+                return openvino_genai.ContinuousBatchingPipeline(str(file), scheduler, "CPU", properties)
         except RuntimeError as error:
             raise ModelError(
                 f"OpenVINO cannot load {file}: {_first_line(error)}",
