@@ -20,7 +20,7 @@ for name in ("lm_eval", "lm_eval.tasks", "lm_eval.tasks.ifeval"):
     sys.modules[name] = package
 
 import langdetect  # noqa: E402
-from lm_eval.tasks.ifeval import utils  # type: ignore[import-not-found] # noqa: E402
+from lm_eval.tasks.ifeval import utils  # noqa: E402
 
 langdetect.DetectorFactory.seed = 0
 given = json.load(sys.stdin)

@@ -27,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,11 +201,11 @@ def sources_of(folder: Path, text: Text, vllm: str) -> dict[str, Callable[[], It
     for precision in ("f32", "bf16"):
         for cache in ("", "u8"):
             name = f"openvino-{precision}" + (f"-kv{cache}" if cache else "")
-            known[name] = lambda p=precision, c=cache: engines.with_openvino(folder, text, "F16", p, c)  # type: ignore[misc]
+            known[name] = partial(engines.with_openvino, folder, text, "F16", precision, cache)
     known["openvino-bf16-echo"] = lambda: engines.with_openvino_echo(folder, text, "bf16")
     known["openvino-bf16-q8_0"] = lambda: engines.with_openvino(folder, text, "Q8_0", "bf16", "")
     for kind in ("F32", "F16", "Q8_0", "Q4_1", "Q4_0"):
-        known[f"llamacpp-{kind.lower()}"] = lambda k=kind: engines.with_llamacpp(folder, text, k)  # type: ignore[misc]
+        known[f"llamacpp-{kind.lower()}"] = partial(engines.with_llamacpp, folder, text, kind)
     if vllm:
         known["vllm-bf16"] = lambda: engines.with_vllm(folder, text, vllm)
     return known

@@ -57,7 +57,7 @@ def _saved_graph(folder: Path, place: Path, weights: str) -> Path:
 
     from adhere.models.gguf_file import write_gguf
 
-    file = write_gguf(folder, place / "model.gguf", weights)  # type: ignore[arg-type]
+    file = write_gguf(folder, place / "model.gguf", weights)
     properties = {"INFERENCE_PRECISION_HINT": "f32", "enable_save_ov_model": True}
     openvino_genai.ContinuousBatchingPipeline(str(file), openvino_genai.SchedulerConfig(), "CPU", properties)
     return place / "openvino_model.xml"
@@ -155,7 +155,7 @@ def with_llamacpp(folder: Path, text: Any, kind: str) -> Iterator[Any]:
     from adhere.models.gguf_file import write_gguf
 
     with tempfile.TemporaryDirectory() as place:
-        file = write_gguf(folder, Path(place) / "model.gguf", kind)  # type: ignore[arg-type]
+        file = write_gguf(folder, Path(place) / "model.gguf", kind)
         yield from step_through(_LlamaCpp(file, text), text)
 
 

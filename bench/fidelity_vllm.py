@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +16,7 @@ def main() -> None:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     from vllm import LLM, SamplingParams
 
-    with open(given, encoding="utf-8") as file:  # noqa: PTH123
-        rows = json.load(file)
+    rows = json.loads(Path(given).read_text(encoding="utf-8"))
     longest = max(len(prompt) + len(reply) for prompt, reply in rows)
     llm = LLM(folder, dtype="bfloat16", max_model_len=longest + 1, max_logprobs=int(top), enforce_eager=True,
               enable_prefix_caching=False, max_num_seqs=64)  # fmt: skip

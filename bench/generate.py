@@ -96,7 +96,7 @@ def main() -> None:
             if name == "vllm":
                 theirs[name] = in_its_own(told.vllm, folder, sys.argv[1:])
             else:
-                with LocalModel(folder, engine=engine) as model:  # type: ignore[arg-type]
+                with LocalModel(folder, engine=engine) as model:
                     theirs[name] = rate(model, asks)
         except ModelError as error:
             print(f"{name}: not measured: {error.message}")

@@ -148,7 +148,7 @@ class _Finder:
         self._declaring += declares
         named = isinstance(node, ast.FunctionDef | ast.ClassDef)
         if named:
-            self._scope.append(node.name)  # type: ignore[attr-defined]
+            self._scope.append(node.name)
         maker = self._makers.get(type(node))
         if maker is not None and self._path:
             line, scope = (

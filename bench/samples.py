@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import Any
+from typing import Any, get_args
 
 from adhere.core.model import Ask, Reply, Sampling, Trains, replies
 from adhere.core.record import system, user
@@ -44,7 +44,7 @@ def timed(engine: OpenVinoEngine, asks: list[Ask]) -> tuple[list[Reply], float, 
     """Replies, seconds, and prompt tokens computed, on a cache that knows none of the prompts."""
     before = engine.prompt_tokens_read
     start = time.perf_counter()
-    found = replies(engine, asks)  # type: ignore[arg-type]
+    found = replies(engine, asks)
     return found, time.perf_counter() - start, engine.prompt_tokens_read - before
 
 
@@ -55,10 +55,10 @@ def case(gguf: Any, chat: ChatTokenizer, told: argparse.Namespace, length: int) 
     results = {}
     for shares in (False, True):
         engine = OpenVinoEngine(gguf, chat, precision=told.precision, shares=shares)
-        replies(engine, warm)  # type: ignore[arg-type]
+        replies(engine, warm)
         results[shares] = timed(engine, asks)
         if told.order and shares:
-            turned = replies(engine, asks[::-1])[::-1]  # type: ignore[arg-type]
+            turned = replies(engine, asks[::-1])[::-1]
         engine.close()
     found, seconds, read = results[True]
     whole, whole_seconds, _ = results[False]
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=170)
     parser.add_argument("--system", default="0,600", help="lengths of the system prompt in tokens, about")
-    parser.add_argument("--precision", choices=Precision.__args__, default="auto")  # type: ignore[attr-defined]
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     parser.add_argument("--order", action="store_true", help="count the replies that order and sharing change")
     parser.add_argument("--json", action="store_true", help="end stdout with one JSON object")
     told = parser.parse_args()

@@ -14,7 +14,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import auto_if
 from adhere.methods.synth.auto_if import CHECKS, Bank, Settings, instructions, relevance, synth
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 QUERIES = [Record((user(f"Please tell me something about thing number {n}."),)) for n in range(3)]
 SMALL = Settings(tuple(CHECKS), more=0, drafts=4, queries=2, samples=2, least_relevance=-1, describe=False)
@@ -23,7 +23,7 @@ SMALL = Settings(tuple(CHECKS), more=0, drafts=4, queries=2, samples=2, least_re
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(auto_if)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(auto_if, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(auto_if, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 def two(ask: Ask) -> str:

@@ -13,7 +13,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import chain_of_instructions
 from adhere.methods.synth.chain_of_instructions import TASKS, Settings, chained_prompt, final_output, synth
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 REVERSE = Record((user("Write the words in reverse order.\n\ntea ant bee"), assistant("bee ant tea")))
 TWICE = Record((user("Write every word twice.\n\nfog sun"), assistant("fog fog sun sun")))
@@ -27,7 +27,7 @@ def able(ask: Ask) -> str:
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(chain_of_instructions)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(chain_of_instructions, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(chain_of_instructions, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 def test_the_first_output_is_the_second_input_in_the_format_of_the_data() -> None:

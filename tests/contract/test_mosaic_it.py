@@ -14,7 +14,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import mosaic_it
 from adhere.methods.synth.mosaic_it import MASKS, ORDERS, Settings, between_tags, joined, synth
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 SAID = ["Name a long red fruit of the summer.", "b small", "A third of medium size", "Zz top"]
 ROWS = [Record((user(text), assistant(f"reply {at}"))) for at, text in enumerate(SAID)]
@@ -23,7 +23,7 @@ ROWS = [Record((user(text), assistant(f"reply {at}"))) for at, text in enumerate
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(mosaic_it)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(mosaic_it, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(mosaic_it, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from adhere.core.errors import SettingsError
-from adhere.core.model import Ask, Generates, Trains
+from adhere.core.model import Ask, Trains
 from adhere.core.record import Record
 from adhere.data.seeds import shipped_seeds
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.evaluate import phrasing_robustness
 from adhere.methods.evaluate.phrasing_robustness import Settings, by_item, evaluate, items, measures, seen_templates
-from adhere.models.scripted import HOSTILE, ScriptedModel, tiny_weights
+from adhere.models.scripted import HOSTILE, ScriptedModel, Untuned, tiny_weights
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES
 
 SEEDS = shipped_seeds()[:50]
@@ -29,9 +29,9 @@ def test_it_keeps_the_contract_and_proves_with_a_tuner(tmp_path: Path) -> None:
     check_method(phrasing_robustness)
     asked: list[int] = []
 
-    def tuner(model: Trains, records: object, place: Path, seed: int) -> Generates:
+    def tuner(model: Trains, records: object, place: Path, seed: int) -> Untuned:
         asked.append(seed)
-        return ScriptedModel(name=f"tuned-{seed}")
+        return Untuned(ScriptedModel(name=f"tuned-{seed}"))
 
     tiny_weights(tmp_path / "weights")
     model = ScriptedModel(weights=tmp_path / "weights")

@@ -14,7 +14,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof, sample_records
 from adhere.methods.synth import rnr
 from adhere.methods.synth.rnr import ROLES, Settings, inside, role_in, synth, with_rules
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.roles import RolesVerifier, role_rule, standings
 from adhere.verify.score import judge
@@ -23,7 +23,7 @@ from adhere.verify.score import judge
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(rnr)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(rnr, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(rnr, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 @pytest.mark.parametrize(

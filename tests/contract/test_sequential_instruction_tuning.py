@@ -14,7 +14,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import sequential_instruction_tuning as sit
 from adhere.methods.synth.sequential_instruction_tuning import Settings, opening, sequence, steps_done, synth
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 ROW = Record((user("Tell me about tea."), assistant("Tea is hot. It comes from leaves.")))
 ALWAYS = Settings(plain_share=0.0, tasks=("paraphrase",))
@@ -23,7 +23,7 @@ ALWAYS = Settings(plain_share=0.0, tasks=("paraphrase",))
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(sit)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(sit, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(sit, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 def test_the_target_shows_the_result_of_every_step_in_order() -> None:

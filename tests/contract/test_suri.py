@@ -14,7 +14,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import suri
 from adhere.methods.synth.suri import Settings, found_in, synth
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.conflicts import compatible
 from adhere.verify.score import verdict_of
@@ -30,7 +30,7 @@ WRITER = ScriptedModel(lambda ask: "Explain how to prepare green tea at home.")
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(suri)
     model = ScriptedModel(weights=tiny_weights(tmp_path / "weights"))
-    check_proof(suri, Lab(model, tmp_path / "models", tuner=lambda model, *_: model, smoke=True))
+    check_proof(suri, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
 def test_what_is_found_is_met_and_what_is_corrupted_is_broken() -> None:

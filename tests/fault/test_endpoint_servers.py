@@ -246,6 +246,19 @@ def test_tools_and_what_became_of_them_go_over_the_wire():
     ]
 
 
+def test_a_call_that_the_server_left_in_the_text_is_found_where_tools_were_offered():
+    said = 'So: <tool_call>{"name": "look", "arguments": {"at": "x"}}</tool_call>'
+
+    def also(path: str, body: dict) -> Told:
+        return 200, completion(said)
+
+    with calm(also) as server:
+        model = Endpoint(server.url, "m", server="other")
+        offered, plain = replies(model, [Ask((user("ask 0"),), tools=(Tool("look"),)), Ask((user("ask 1"),))])
+    assert (offered.text, offered.calls) == ("So:", (ToolCall("call00000", "look", {"at": "x"}),))
+    assert (plain.text, plain.calls) == (said, ())
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [

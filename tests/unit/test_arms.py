@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from adhere.core.model import Ask, Generates, Reply, Sampling, Trains
+from adhere.core.model import Ask, Reply, Sampling, Trains
 from adhere.core.record import Record, assistant, user
 from adhere.evals.arms import even, own_replies, tuned_arms
 from adhere.evals.lab import Lab
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, Untuned, tiny_weights
 
 TESTS = [Record((user(f"Test {n}."),)) for n in range(3)]
 ROWS = [Record((user(f"Say {n}."), assistant("ok"))) for n in range(4)]
@@ -18,9 +18,9 @@ ROWS = [Record((user(f"Say {n}."), assistant("ok"))) for n in range(4)]
 def test_each_arm_is_tuned_on_its_rows_for_every_seed_and_booked_apart(tmp_path: Path) -> None:
     made: list[tuple[str, int, int]] = []
 
-    def tuner(model: Trains, records: Sequence[Record], place: Path, seed: int) -> Generates:
+    def tuner(model: Trains, records: Sequence[Record], place: Path, seed: int) -> Untuned:
         made.append((place.parent.name, len(records), seed))
-        return ScriptedModel(lambda ask: "yes" if len(records) == 3 else "no")
+        return Untuned(ScriptedModel(lambda ask: "yes" if len(records) == 3 else "no"))
 
     lab = Lab(ScriptedModel(weights=tiny_weights(tmp_path / "w")), tmp_path, tuner=tuner, seeds=(0, 1))
 

@@ -526,8 +526,13 @@ def test_only_the_calls_of_a_run_are_exported(home: Path, capsys: pytest.Capture
         run.log("reply", key="of an ask with another seed", nth=0, reply={}, call=call(9).key)
         run.log("failure", key="x", nth=0, call=call_key("other-1", asks(1)[0]))
     run.close()
+    shard = run.folder / "shards" / "000000"
+    shard.mkdir(parents=True)
+    (shard / "journal.jsonl").write_bytes(b'{"kind": "reply", "key": "x", "call": "%s"}\n' % call(10).key.encode())
+    with caching.open_cache() as cache:
+        cache.keep([call(10)])
     assert cache_command(export=home / "r.jsonl", run=run.folder) == 0
-    assert len((home / "r.jsonl").read_bytes().splitlines()) == 3
+    assert len((home / "r.jsonl").read_bytes().splitlines()) == 4  # two of the walk, one of the cache, one of a shard
     assert replies(ReplayModel(home / "r.jsonl", "numbered"), asks(2))[0].text == "reply 2"
     assert replies(ReplayModel(home / "r.jsonl", "a model"), [call(9).ask]) == [call(9).reply]
     with pytest.raises(StoreError, match="not a run folder"):

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from adhere.core.errors import ModelError, SettingsError
-from adhere.core.model import Generates
 from adhere.core.record import Check, Record, user
 from adhere.evals.grade import all_followed, followed
 from adhere.evals.heldout import heldout_prompts, refuse_overlap
 from adhere.evals.lab import Lab, Outcome
 from adhere.methods.catalogue import entry
-from adhere.models.scripted import ScriptedModel
+from adhere.models.scripted import ScriptedModel, Untuned
 from adhere.verify.catalogue import ALL_TYPES, UNSEEN_FAMILIES
 
 
@@ -79,8 +78,8 @@ def test_tuning_needs_weights_a_tuner_and_rows_that_may_be_trained_on(tmp_path: 
     with pytest.raises(SettingsError, match="no tuner"):
         Lab(ScriptedModel(), tmp_path).tuned([], "x")
 
-    def tuner(model: object, records: object, place: Path, seed: int) -> Generates:
-        return ScriptedModel(name="tuned")
+    def tuner(model: object, records: object, place: Path, seed: int) -> Untuned:
+        return Untuned(ScriptedModel(name="tuned"))
 
     lab = Lab(ScriptedModel(), tmp_path, tuner=tuner)
     with pytest.raises(ModelError, match="no weights"):

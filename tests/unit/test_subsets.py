@@ -10,15 +10,15 @@ from adhere.core.errors import ModelError
 from adhere.core.record import Record, assistant, user
 from adhere.evals.lab import Lab
 from adhere.evals.subsets import drawn, graded_after, losses, losses_after
-from adhere.models.scripted import ScriptedModel, tiny_weights
+from adhere.models.scripted import ScriptedModel, Untuned, tiny_weights
 
 ROWS = [Record((user(f"Say {n}."), assistant(f"{n}, as you say."))) for n in range(9)]
 
 
 def lab_of(place: Path, tuned: list[tuple[int, int]]) -> Lab:
-    def tuner(model: object, records: list[Record], place: Path, seed: int) -> ScriptedModel:
+    def tuner(model: object, records: list[Record], place: Path, seed: int) -> Untuned:
         tuned.append((seed, len(records)))
-        return ScriptedModel()
+        return Untuned(ScriptedModel())
 
     return Lab(ScriptedModel(weights=tiny_weights(place)), place, tuner=tuner, seeds=(0, 1, 2))  # type: ignore[arg-type]
 

@@ -182,12 +182,15 @@ def _keep(cache: CallCache, calls: list[Call]) -> None:
 
 
 def asked_in(folder: Path) -> frozenset[str]:
-    """The keys under which the run in `folder` journaled finished replies: those of its walk and those of the cache."""
+    """The keys under which the run in `folder` and its shards journaled replies: those of walks and of the cache."""
     from adhere.store.run import read_about
 
     read_about(folder)  # refuses what is no run folder
-    keys = set()
-    journal = folder / "journal.jsonl"
+    journals = [folder / "journal.jsonl", *sorted(folder.glob("shards/*/journal.jsonl"))]
+    return frozenset(key for one in journals for key in _keys_in(one))
+
+
+def _keys_in(journal: Path) -> Iterator[str]:
     with explained(journal), journal.open("rb") as file:
         for line in file:
             try:
@@ -195,8 +198,7 @@ def asked_in(folder: Path) -> frozenset[str]:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
             if found.kind == "reply":
-                keys |= {found.key, found.call}
-    return frozenset(keys)
+                yield from (found.key, found.call)
 
 
 class _Asked(msgspec.Struct):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 from adhere.app.output import print_json
 from adhere.core.errors import EXIT_FINE, SettingsError, did_you_mean
-from adhere.core.method import ARROWS
+from adhere.core.method import ARROWS, FAMILIES
 from adhere.core.proof import Proof
-from adhere.methods.catalogue import Entry, entries, entry, load, settings_of
+from adhere.methods.catalogue import Entry, entries, entry, load, settings_of, settings_said
 from adhere.methods.proofs import STATUSES, proof_path, read_proof, status_of
 
 METHODS_INTRO = """# Methods
@@ -23,9 +22,10 @@ model, `refuted` does not hold there, `stale` was proved with other code.
 """
 
 
-def list_command(words: Sequence[str], arrow: str | None, status: str | None, as_json: bool) -> int:
-    """The methods, those of one arrow, of one status, or whose name, summary or docstring holds all `words`."""
-    for given, known, what in ((arrow, ARROWS, "arrow"), (status, STATUSES, "status")):
+def list_command(words: Sequence[str], arrow: str | None, family: str | None, status: str | None, as_json: bool) -> int:
+    """The methods, or those of an arrow, family or status whose name, summary or docstring holds all `words`."""
+    limits = ((arrow, ARROWS, "arrow"), (family, FAMILIES, "family of methods"), (status, STATUSES, "status"))
+    for given, known, what in limits:
         if given is not None and given not in known:
             raise SettingsError(f"no {what} {given!r}", did_you_mean(given, known))
     rows = []
@@ -33,7 +33,8 @@ def list_command(words: Sequence[str], arrow: str | None, status: str | None, as
         proof = read_proof(one.name)
         now = status_of(one, proof)
         said = f"{one.name} {one.arrow} {one.card.summary} {one.idea}".lower()
-        if arrow in (None, one.arrow) and status in (None, now) and all(word.lower() in said for word in words):
+        is_meant = arrow in (None, one.arrow) and family in (None, one.card.family) and status in (None, now)
+        if is_meant and all(word.lower() in said for word in words):
             rows.append((one, now, proof))
     if as_json:
         print_json([listed(*row) for row in rows])
@@ -49,6 +50,7 @@ def listed(one: Entry, status: str, proof: Proof | None) -> dict[str, Any]:
     return {
         "name": one.name,
         "arrow": one.arrow,
+        "family": one.card.family,
         "seed": one.card.seed,
         "paper": one.card.paper,
         "status": status,
@@ -78,7 +80,7 @@ def show_command(method: str, as_json: bool) -> int:
         print_json({**listed(found, now, proof), **more})
         return EXIT_FINE
     print(f"{found.arrow} {found.name} (version {found.card.version}, {now})\n\n{found.idea}\n\nSettings")
-    print(f"  {inspect.cleandoc(module.Settings.__doc__ or '').strip()}\n".replace("\n", "\n  ").rstrip() + "\n")
+    print(f"  {settings_said(module)}\n".replace("\n", "\n  ").rstrip() + "\n")
     for name, kind, default in settings:
         print(f"  {name} = {default!r}   ({kind})")
     if found.card.claim:

@@ -261,19 +261,19 @@ def tune(**options: Any) -> None:
 @click.option("--arrow", help="Only one arrow: synth, select, steer, tune, reward, evaluate, act.")
 @click.option("--status", help="Only one status: sketch, runs, tiny, full, refuted, stale.")
 @click.option("--checks", is_flag=True, help="List the constraint types instead.")
-@click.option("--family", help="Only one family of constraint types.")
+@click.option("--family", help="Only one family: generation, tuning, ...; with --checks one of constraint types.")
 @json_option
 def list_methods(
     words: tuple[str, ...], arrow: str | None, status: str | None, checks: bool, family: str | None, as_json: bool
 ) -> None:
     """List the methods with their status, those that speak of all WORDS; with --checks the constraint types."""
-    if checks or family:
+    if checks:
         from adhere.app.checks import list_checks
 
         sys.exit(list_checks(family, as_json))
     from adhere.app.catalogue import list_command
 
-    sys.exit(list_command(words, arrow, status, as_json))
+    sys.exit(list_command(words, arrow, family, status, as_json))
 
 
 @app.command()

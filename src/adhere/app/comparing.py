@@ -4,7 +4,9 @@ Each method makes a model of the one given, by its arrow: `steer` at once, `tune
 that pass their checks, `select` by choosing from all replies of the pool, `synth` by making rows. What `select` and
 `synth` give is tuned on by the shared tuning. Then all are asked the same prompts. Cost is one number whatever it was
 spent on: tokens read and written, and twice the tokens trained on, since a step through an adapter takes twice the
-arithmetic of reading.
+arithmetic of reading. The pool is made once for all, and its cost is stated beside. Of a budget, what the model as it
+is took for the prompts, and half as much again, is kept for the answers; rows are left out until training fits into the
+rest, and what is not answered when the budget is used up is not judged.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from adhere.evals.lab import WARM, Lab
 from adhere.methods.calling import call
 from adhere.methods.catalogue import Entry, entry, load
 from adhere.models.budget import Budget, Ledger, metered, parse_budget
+from adhere.models.scoring import encode_pair
 from adhere.store.files import explained, write_atomically
 from adhere.store.run import Plan, Run
 
@@ -43,6 +46,7 @@ NOTHING = "none"  # the model as it is
 TRAINED_COSTS = 2  # forward passes that a trained token costs
 POOL = (120, 4)  # instructions and replies to each that `tune`, `select` and `steer` may learn from
 EPOCHS = 2
+RESERVED = 1.5  # times what the model as it is takes for its answers
 
 
 class Race(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,12 +121,17 @@ def compare(lab: Lab, race: Race) -> Compared:
     """Run every method for every seed, grade what it made, and pair all with one another."""
     bench = lab.benchmark(race.on, race.prompts)
     metric = followed if race.on == "seen" else sound
-    members, scores = [], {}
+    members: list[Member] = []
+    scores: dict[str, list[Share]] = {}
+    with lab.at("pool"):
+        if any(entry(name).arrow != "synth" for name in race.methods):
+            lab.pool(*POOL)
     for name in (NOTHING, *race.methods):
         began, ledger, rows = time.monotonic(), Ledger(), list[Row]()
-        for seed in lab.seeds:
-            limit = Budget(None if race.budget is None else race.budget * (1 + len(rows) // len(bench.records)))
-            model = _made(lab, None if name == NOTHING else entry(name), seed, ledger, limit)
+        for number, seed in enumerate(lab.seeds, 1):
+            limit = Budget(None if race.budget is None else race.budget * number)
+            answers = int(members[0].tokens * RESERVED) // len(lab.seeds) if members else 0
+            model = _made(lab, None if name == NOTHING else entry(name), seed, ledger, limit, answers)
             rows += lab.grade(model, bench, WARM, [seed]).rows
         scores[name] = [metric(row) for row in rows]
         members.append(_member(name, rows, scores[name], ledger, time.monotonic() - began))
@@ -133,14 +142,19 @@ def compare(lab: Lab, race: Race) -> Compared:
         prompts=len(bench.records),
         seeds=len(lab.seeds),
         budget=race.budget,
+        pool=lab.tokens("pool"),
         model=lab.model.name,
         members=tuple(members),
         duels=tuple(_duels([one.name for one in members], scores, units)),
     )
 
 
-def _made(lab: Lab, found: Entry | None, seed: int, ledger: Ledger, limit: Budget) -> Generates:
-    """The model that a method makes; its tokens are booked in `ledger`."""
+def _made(lab: Lab, found: Entry | None, seed: int, ledger: Ledger, limit: Budget, answers: int) -> Generates:
+    """The model that a method makes; its tokens are booked in `ledger`, and about `answers` are left of the limit."""
+
+    def left() -> int | None:
+        return None if limit.tokens is None else limit.tokens - ledger.total.tokens - answers
+
     model = metered(lab.model, ledger, limit)
     if found is None:
         return model
@@ -150,36 +164,40 @@ def _made(lab: Lab, found: Entry | None, seed: int, ledger: Ledger, limit: Budge
         return call(module, "steer", {**offered, "records": _passing(lab)})  # type: ignore[no-any-return]
     place = lab.folder(found.name, seed)
     if found.arrow == "tune":
-        rows = _within(_passing(lab), ledger, limit)
+        rows = _within(_passing(lab), lab, left())
         tuned = call(module, "tune", {**offered, "records": rows, "place": place, "should_stop": lambda: False})
-        ledger.book_training(_trained(rows) * EPOCHS * TRAINED_COSTS)
+        ledger.book_training(tuned.tokens * TRAINED_COSTS)
         return tuned.model  # type: ignore[no-any-return]
     pool = lab.rows(*POOL) if found.arrow == "select" else lab.composed(POOL[0])
     kept, _ = divided(call(module, found.arrow, {**offered, "records": pool, "target": _passing(lab), "place": place}))
-    rows = _within([one for one in kept if one.reply], ledger, limit)
-    ledger.book_training(_trained(rows) * EPOCHS * TRAINED_COSTS)
-    return metered(lab.tuned(rows, found.name, seed), ledger, limit)
+    rows = _within([one for one in kept if one.reply], lab, left())
+    before = lab.ledger.total.trained
+    tuned = lab.tuned(rows, found.name, seed)
+    ledger.book_training((lab.ledger.total.trained - before) * TRAINED_COSTS)
+    return metered(tuned, ledger, limit)
 
 
 def _passing(lab: Lab) -> list[Record]:
-    """The replies of the pool that pass all of their checks."""
-    return lab.rows(*POOL, keep=lambda row: all_followed(row) == 1.0)
+    """The replies of the pool that pass all of their checks; with one to the same prompt that fails some, if any."""
+    losing = {one.instruction: one.rejected for one in lab.pairs(*POOL)}
+    rows = lab.rows(*POOL, keep=lambda row: all_followed(row) == 1.0)
+    return [msgspec.structs.replace(one, rejected=losing.get(one.instruction)) for one in rows]
 
 
-def _within(rows: Iterable[Record], ledger: Ledger, limit: Budget) -> list[Record]:
-    """As many rows, from the first on, as the rest of the budget lets be trained on."""
+def _within(rows: Iterable[Record], lab: Lab, limit: int | None) -> list[Record]:
+    """As many rows, from the first on, as the shared tuning can go through within `limit` tokens of cost."""
     kept = list(rows)
-    if limit.tokens is None:
+    if limit is None:
         return kept
-    left = limit.tokens - ledger.total.tokens
-    while kept and _trained(kept) * EPOCHS * TRAINED_COSTS > left:
-        kept.pop()
+    from adhere.models.chat import ChatTokenizer
+
+    chat, left = ChatTokenizer(lab.trainable.weights), limit // (EPOCHS * TRAINED_COSTS)
+    for place, row in enumerate(kept):
+        said = [row.reply or "", *([] if row.rejected is None else [row.rejected])]
+        left -= sum(len(encode_pair(row.prompt, one, chat)[0]) for one in said)
+        if left < 0:
+            return kept[:place]
     return kept
-
-
-def _trained(rows: Iterable[Record]) -> int:
-    """About how many tokens an epoch over the rows goes through: four characters to a token."""
-    return sum(len(part.text) for row in rows for part in row.messages) // 4
 
 
 def _member(name: str, rows: Sequence[Row], scores: Sequence[Share], ledger: Ledger, seconds: float) -> Member:

@@ -24,7 +24,7 @@ from adhere.core.model import Generates, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.proof import Proof
 from adhere.core.record import Record
-from adhere.evals.lab import SEEDS, Lab, Tuner
+from adhere.evals.lab import SEEDS, Lab, Trained, Tuner
 from adhere.methods.catalogue import Entry, entries, entry, load
 from adhere.methods.proofs import fingerprint, has_experiment, read_proof, status_of, write_proof
 from adhere.store.run import Plan, Run
@@ -39,9 +39,8 @@ def shared_tuning(progress: Progress = silent) -> Tuner:
     """
     module = load(entry(TUNER, "tune"))
 
-    def tuned(model: Trains, records: Sequence[Record], place: Path, seed: int) -> Generates:
-        made = module.tune(model, records, place, module.Settings(), seed, progress)
-        return made.model  # type: ignore[no-any-return]  # modules are loaded by name
+    def tuned(model: Trains, records: Sequence[Record], place: Path, seed: int) -> Trained:
+        return module.tune(model, records, place, module.Settings(), seed, progress)  # type: ignore[no-any-return]
 
     return tuned
 

@@ -59,11 +59,9 @@ _BODIES = {
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
     from adhere.training.losses import Nll
-    from adhere.training.schedule import Schedule
 
-    encoded = encode_records(records, ChatTokenizer(model.weights), settings.max_tokens)
-    schedule = Schedule(max_length=settings.max_tokens, seed=seed)
-    return adapt(model, Objective("{name}", encoded, Nll(), schedule), place, progress, should_stop)
+    encoded = encode_records(records, ChatTokenizer(model.weights), settings.max_length)
+    return adapt(model, Objective("{name}", encoded, Nll(), settings.schedule(seed)), place, progress, should_stop)
 ''',
     "reward": '''def reward(
     records: Sequence[Record], settings: Settings, seed: int = 0, progress: Progress = silent
@@ -85,6 +83,9 @@ class Rewarded(msgspec.Struct, frozen=True):
         return Verdict(passed, float(passed), f"{words} words, the mean is {self.mean:.0f}")
 ''',
 }
+_FAMILY = {
+    "synth": "generation", "select": "selection", "steer": "decoding", "tune": "tuning", "reward": "rewards",
+}  # fmt: skip
 _NEEDS = {
     "synth": """from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ from adhere.core.method import Card
 from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
+from adhere.training.schedule import TuneSettings
 
 if TYPE_CHECKING:
     from adhere.training.adapt import Tuned
@@ -154,11 +156,12 @@ from __future__ import annotations
 CARD = Card(
     summary="Say in one sentence what {name} does.",
     version="1",
+    family="{family}",
 {capability})
 {made_by}
 
 @dataclass(frozen=True)
-class Settings:
+class Settings{base}:
     """`max_tokens` is ... (say of each setting what it is, and where the paper has its value)."""
 
     max_tokens: int = 256
@@ -209,6 +212,8 @@ def _method(arrow: str, stem: str) -> str:
         title=name.replace("-", " ").capitalize(),
         name=name,
         needs=_NEEDS[arrow],
+        family=_FAMILY[arrow],
+        base="(TuneSettings)" if arrow == "tune" else "",
         capability=f'    needs=("{capability}",),\n' if capability else "",
         made_by=f'MADE_BY = f"{name}@{{CARD.version}}"\n' if arrow in ("synth", "steer") else "",
         body=_BODIES[arrow].replace("{name}", name),

@@ -31,13 +31,17 @@ class Duel(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """A comparison: on what, at what budget (tokens per method and seed, None: no limit), and what came out."""
+    """A comparison: on what, at what budget (tokens per method and seed, None: no limit), and what came out.
+
+    `pool` are the tokens of the replies that methods learn from: made once for all, and in nobody's cost.
+    """
 
     on: str
     measured: str
     prompts: int
     seeds: int
     budget: int | None
+    pool: int
     model: str
     members: tuple[Member, ...]
     duels: tuple[Duel, ...]
@@ -59,6 +63,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
             found = "" if duel is None else _numbers(duel.interval)
             lines.append(f"{one.name:24} {score:>6} {found:38} {one.tokens:>10,}")
         lines += [one.verdict for one in self.duels if one.first != self.members[0].name]
+        if self.pool:
+            lines.append(f"The pool of replies that methods learn from took {self.pool:,} tokens beside these.")
         return "\n".join(lines)
 
 

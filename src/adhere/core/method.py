@@ -7,11 +7,16 @@ import msgspec
 from adhere.core.proof import Relation
 
 ARROWS = ("synth", "select", "steer", "tune", "reward", "evaluate", "act")
+FAMILIES = (
+    "generation", "selection", "tuning", "rewards", "decoding", "prompting", "evaluation", "understanding", "agents",
+    "embodied", "multimodal", "code", "safety", "values", "domains", "outside",
+)  # fmt: skip
 
 
 class Card(msgspec.Struct, frozen=True):
     """Who thought of it and what it does. Every field is a literal, so that cards are read without import.
 
+    `family` is one of `FAMILIES`: what its field calls it, where the arrow says what it does.
     `seed` is the system's id in the list of published systems, or None for our own. `needs` names
     capabilities (`Generates`, `Trains`); `builds_on` the methods this one may import. `version` rises
     when replies to the same settings could change. `per_record` says that what becomes of a record depends on
@@ -23,6 +28,7 @@ class Card(msgspec.Struct, frozen=True):
 
     summary: str
     version: str
+    family: str = ""
     paper: str = ""
     seed: int | None = None
     needs: tuple[str, ...] = ()

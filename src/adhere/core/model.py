@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from adhere.core.progress import Progress, silent
 from adhere.core.record import Message, ToolCall, content_hash
 
 if TYPE_CHECKING:
@@ -208,9 +209,14 @@ def pass_on(wrapper: Any, model: Model, names: Sequence[str] = CAPABILITIES) -> 
             setattr(wrapper, name, getattr(model, name))
 
 
-def replies(model: Generates, asks: Sequence[Ask]) -> list[Reply]:
-    """All replies in the order of the asks."""
+def replies(model: Generates, asks: Sequence[Ask], task: str = "", progress: Progress = silent) -> list[Reply]:
+    """All replies in the order of the asks, from one call of `generate`; an ask that got none has failed.
+
+    `progress` is told `task`, how many came and how many there are. Without asks nothing is asked.
+    """
     found: list[Reply | None] = [None] * len(asks)
-    for position, reply in model.generate(asks):
+    for done, (position, reply) in enumerate(model.generate(asks) if asks else (), 1):
         found[position] = reply
+        if task:
+            progress(task, done, len(asks))
     return [reply if reply is not None else Reply("", "error", error="no reply came") for reply in found]

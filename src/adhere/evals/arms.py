@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.proof import Shown
 from adhere.core.record import Record
 from adhere.core.statistics import Share
-from adhere.evals.lab import SMOKE_TOKENS, Lab, Outcome
-from adhere.models.answers import answers
+from adhere.evals.lab import Lab, Outcome
 from adhere.verify.guard import degenerate
 from adhere.verify.rewriting import to_last_sentence
 
@@ -23,18 +22,12 @@ Score = Callable[[Record, Reply], float | None]
 MOST_SHOWN = 8
 
 
-def in_smoke(lab: Lab, sampling: Sampling) -> Sampling:
-    """The sampling with short replies where the lab only smokes."""
-    most = min(sampling.max_tokens, SMOKE_TOKENS) if lab.smoke else sampling.max_tokens
-    return msgspec.structs.replace(sampling, max_tokens=most)
-
-
 def own_replies(lab: Lab, records: Sequence[Record], max_tokens: int = 96) -> list[Record]:
     """The records with the model's own greedy reply, cut at its last sentence; without those that are no answer."""
-    sampling = in_smoke(lab, Sampling(max_tokens))
+    sampling = lab.sized(Sampling(max_tokens))
     found = []
     for record, reply in zip(
-        records, answers(lab.model, [Ask(one.prompt, sampling) for one in records], "replies"), strict=True
+        records, replies(lab.model, [Ask(one.prompt, sampling) for one in records], "replies"), strict=True
     ):
         text = to_last_sentence(reply.text.strip()) if reply.finish == "length" else reply.text.strip()
         if reply.finish != "error" and text and (lab.smoke or degenerate(record, text) is None):
@@ -60,14 +53,14 @@ def tuned_arms(
 
     Booked under `base` and `treated`. An arm without rows is the model as it is.
     """
-    sampling = in_smoke(lab, sampling)
+    sampling = lab.sized(sampling)
     scored: list[list[Share]] = []
     said: list[list[str]] = []
     for side, own in zip(("base", "treated"), rows, strict=True):
         with lab.at(side):
-            replies = [reply for seed in lab.seeds for reply in _asked(lab, own, side, seed, tests, sampling)]
-        scored.append([_scored(score, test, reply) for test, reply in zip(_each(lab, tests), replies, strict=True)])
-        said.append([reply.text for reply in replies])
+            found = [reply for seed in lab.seeds for reply in _asked(lab, own, side, seed, tests, sampling)]
+        scored.append([_scored(score, test, reply) for test, reply in zip(_each(lab, tests), found, strict=True)])
+        said.append([reply.text for reply in found])
     examples = [
         Shown(test.instruction, base, treated, _plain(before), _plain(after), test.checks)
         for test, base, treated, before, after in zip(_each(lab, tests), *said, *scored, strict=True)
@@ -92,7 +85,7 @@ def _asked(
 ) -> list[Reply]:
     model: Generates = lab.tuned(rows, side, seed) if rows else lab.model
     asks = [Ask(one.prompt, msgspec.structs.replace(sampling, seed=seed)) for one in tests]
-    return answers(model, asks, f"{side}: replies", lab.progress)
+    return replies(model, asks, f"{side}: replies", lab.progress)
 
 
 def _scored(score: Score, test: Record, reply: Reply) -> Share:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -27,7 +27,7 @@ from adhere.core.proof import Proof, Shown, Side, Size, holds
 from adhere.core.record import Record
 from adhere.core.statistics import Interval, Share, paired_difference
 from adhere.data.seeds import shipped_seeds
-from adhere.evals.grade import Graded, Metric, Row, followed, grade, paired_rows
+from adhere.evals.grade import Graded, Metric, Row, followed, grade, joined, paired_rows
 from adhere.evals.heldout import heldout_benchmark, overlap_finder
 from adhere.models.budget import Ledger, metered
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES
@@ -43,10 +43,27 @@ MOST_SHOWN = 12
 _VERSION = "1"
 
 
+class Trained(Protocol):
+    """What a tuning gives, as `training.adapt.Tuned` is: the model, and the tokens that training went through."""
+
+    @property
+    def model(self) -> Generates:
+        """The tuned model."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Labelled or not, over all epochs."""
+        ...
+
+
+Made = TypeVar("Made", bound=Trained)
+
+
 class Tuner(Protocol):
     """The tuning that is the same for every proof which needs some and is not about it."""
 
-    def __call__(self, model: Trains, records: Sequence[Record], place: Path, seed: int) -> Generates:
+    def __call__(self, model: Trains, records: Sequence[Record], place: Path, seed: int) -> Trained:
         """The model tuned on the replies of `records`."""
         ...
 
@@ -139,6 +156,11 @@ class Lab:
         """How many of something to take: `wanted`, or a handful in a smoke run."""
         return min(wanted, SMOKE) if self.smoke else wanted
 
+    def sized(self, sampling: Sampling) -> Sampling:
+        """The sampling, with short replies in a smoke run."""
+        most = min(sampling.max_tokens, SMOKE_TOKENS) if self.smoke else sampling.max_tokens
+        return msgspec.structs.replace(sampling, max_tokens=most)
+
     @property
     def inside(self) -> Steps:
         """The model, where it shows its inside; a `ModelError` where it does not."""
@@ -221,19 +243,31 @@ class Lab:
     # -- what is done -----------------------------------------------------------------------------------------
 
     def tuned(self, records: Sequence[Record], name: str, seed: int = 0) -> Generates:
-        """The model tuned on `records` by the one tuning that all proofs share (SFT)."""
+        """The model tuned on `records` by the one tuning that all proofs share (SFT); its tokens are booked."""
         if self._tuner is None:
             raise SettingsError("this lab has no tuner", "Use: adhere prove")
         refuse_heldout_families(records)
-        return self._tuner(self.trainable, records, self.folder(name, seed), seed)
+        made = self._tuner(self.trainable, records, self.folder(name, seed), seed)
+        self.ledger.book_training(made.tokens)
+        return made.model
+
+    def tune_each(self, name: str, tune: Callable[[Path, int], Made]) -> list[Made]:
+        """What `tune(place, seed)` makes for each seed; what they went through is booked."""
+        made = [tune(self.folder(name, seed), seed) for seed in self.seeds]
+        self.ledger.book_training(sum(one.tokens for one in made))
+        return made
+
+    def grade_each(self, made: Sequence[Trained], benchmark: Benchmark, sampling: Sampling = GREEDY) -> Graded:
+        """One tuned model per seed, each asked and judged with its own."""
+        pairs = zip(made, self.seeds, strict=True)
+        return joined([self.grade(one.model, benchmark, sampling, [seed]) for one, seed in pairs])
 
     def grade(
         self, model: Generates, benchmark: Benchmark, sampling: Sampling = GREEDY, seeds: Sequence[int] | None = None
     ) -> Graded:
         """Ask and judge; see `evals.grade.grade`. Replies are short in a smoke run."""
-        if self.smoke:
-            sampling = msgspec.structs.replace(sampling, max_tokens=min(sampling.max_tokens, SMOKE_TOKENS))
-        return grade(model, benchmark, self.seeds if seeds is None else seeds, sampling, self.progress)
+        used = self.seeds if seeds is None else seeds
+        return grade(model, benchmark, used, self.sized(sampling), self.progress)
 
     @contextlib.contextmanager
     def at(self, side: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 from pathlib import Path
@@ -56,6 +57,12 @@ def settings_of(module: ModuleType) -> list[tuple[str, str, Any]]:
     """`(name, type, default)` of each setting of a method."""
     parameters = inspect.signature(module.Settings).parameters.values()
     return [(one.name, str(one.annotation), one.default) for one in parameters]
+
+
+def settings_said(module: ModuleType) -> str:
+    """What the docstrings of a method's `Settings`, and of the settings that these derive from, say of each."""
+    kinds = [one for one in module.Settings.__mro__ if dataclasses.is_dataclass(one)]
+    return "\n\n".join(inspect.cleandoc(one.__doc__ or "").strip() for one in kinds)
 
 
 def _entry(path: Path, arrow: str) -> Entry:

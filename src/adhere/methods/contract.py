@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from adhere.core.method import ARROWS, Card
+from adhere.core.method import ARROWS, FAMILIES, Card
 from adhere.core.model import Ask, Generates, Reply, Sampling
 from adhere.core.progress import silent
 from adhere.core.proof import Proof
@@ -29,6 +29,7 @@ from adhere.core.step import Dropped
 from adhere.core.verifier import Verdict
 from adhere.core.world import Policy
 from adhere.methods.calling import FURTHER, SIGNATURES, call
+from adhere.methods.catalogue import settings_said
 from adhere.models.scripted import HOSTILE, ScriptedModel
 from adhere.worlds.play import play
 from adhere.worlds.tool_graph import ToolGraph
@@ -92,6 +93,7 @@ def check_card(module: ModuleType) -> None:
     _require(msgspec.convert(written, Card) == card, module, "CARD as written is not CARD as imported")
     _require(10 <= len(card.summary) <= 100 and card.summary.endswith("."), module, "summary is no short sentence")
     _require(bool(re.fullmatch(r"\d+", card.version)), module, f"version {card.version!r} is no whole number")
+    _require(card.family in FAMILIES, module, f"family {card.family!r} is none of {', '.join(FAMILIES)}")
     _require(not card.paper or bool(re.match(r"arXiv:\d{4}\.\d{4,5}$|https://", card.paper)), module, "paper is no id")
     _require(bool(module.__doc__ and "\n" in module.__doc__), module, "the docstring does not tell the idea")
     needs = set(card.needs) - {"Generates", "Scores", "Steps", "Trains", "Embeds"}
@@ -105,7 +107,7 @@ def check_settings_class(module: ModuleType) -> None:
     _require(kind.__dataclass_params__.frozen, module, "Settings is not frozen")
     settings = kind()
     for field in dataclasses.fields(kind):
-        said = re.search(rf"(?<!\w){re.escape(field.name)}(?!\w)", kind.__doc__ or "")
+        said = re.search(rf"(?<!\w){re.escape(field.name)}(?!\w)", settings_said(module))
         _require(said is not None, module, f"the docstring of Settings does not name {field.name!r}")
     values = dataclasses.asdict(settings)
     _require(fill(kind, values, "a recipe") == settings, module, "Settings do not round-trip through a recipe")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from adhere.core.errors import ModelError
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Message
 
@@ -35,8 +35,5 @@ def draws(
     first = SEEDS_APART * sampling.seed
     seeded = [msgspec.structs.replace(sampling, seed=first + k) for k in range(count)]
     asks = [Ask(prompt, one) for prompt in prompts for one in seeded]
-    found = [Reply("", "error", error="no reply came")] * len(asks)
-    for done, (position, reply) in enumerate(model.generate(asks), 1):
-        found[position] = reply
-        progress("tune: replies", done, len(asks))
+    found = replies(model, asks, "tune: replies", progress)
     return [found[at : at + count] for at in range(0, len(found), count)] if count else [[] for _ in prompts]

@@ -63,6 +63,7 @@ from adhere.models.endpoint_wire import (
     sendable,
 )
 from adhere.models.engine import check_sampling, stop_position
+from adhere.models.tool_calls import split_calls
 
 if TYPE_CHECKING:
     import numpy as np
@@ -278,6 +279,9 @@ class Endpoint:
         if len(self._key.reveal()) >= 12:
             shown = msgspec.to_builtins(reply)
             reply = msgspec.convert(self._key.strip_from_all(shown), Reply)
+        if not reply.calls and ask.tools:  # a server without a parser for this model leaves calls in the text
+            text, calls = split_calls(reply.text, ask.tools)
+            reply = msgspec.structs.replace(reply, text=text, calls=calls)
         guide = ask.sampling.guide
         if guide is None or reply.finish != "stop" or reply.calls:
             return reply

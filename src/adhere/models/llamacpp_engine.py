@@ -87,6 +87,7 @@ class LlamaCppEngine:
         An ask that cannot be run gets an error reply. Closing the iterator early ends what is running. Raises
         `ModelError` when the model cannot be loaded, `SettingsError` for a guide that cannot be used.
         """
+        self._guides.check(asks)
         ready: list[Prepared] = []
         for position, ask in enumerate(asks):
             one = prepare(position, ask, self._chat, self._context)

@@ -1,7 +1,7 @@
 """A model without a model: replies from a script, the same every time, for tests and dry runs.
 
 `ScriptedModel` answers from a function, a mapping or its own prose; `hostile` answers as the worst of models
-would; `tiny_weights` writes a real but tiny Llama, for whatever trains.
+would; `tiny_weights` writes a real but tiny Llama, for whatever trains; `untuned` stands in for a tuning.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from adhere.core.errors import ModelError
-from adhere.core.model import Ask, Reply, Scored
+from adhere.core.model import Ask, Generates, Reply, Scored
 from adhere.core.record import Message, content_hash
 from adhere.store.files import write_atomically
 
@@ -311,6 +313,18 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
+
+
+class Untuned(msgspec.Struct, frozen=True):
+    """What a tuning gives: `model`, after training on `tokens`."""
+
+    model: Generates
+    tokens: int = 0
+
+
+def untuned(model: Generates, *_: object) -> Untuned:
+    """A tuning that leaves the model as it was."""
+    return Untuned(model)
 
 
 def tiny_weights(folder: Path, seed: int = 0) -> Path:

@@ -64,6 +64,7 @@ class VllmEngine:
         An ask that cannot be run gets an error reply. Closing the iterator early ends what is running. Raises
         `ModelError` when the model cannot be loaded, `SettingsError` for a guide that cannot be used.
         """
+        self._guides.check(asks)
         waiting = deque(enumerate(asks))
         running: dict[str, Prepared] = {}
         try:

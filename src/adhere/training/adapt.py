@@ -46,6 +46,11 @@ class Tuned:
     agreements: tuple[Agreement, ...]
     files: tuple[str, ...] = FILES
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that training went through."""
+        return self.report.tokens
+
 
 def untouched(trainee: LoraTrainee, units: Sequence[Unit]) -> list[Unit]:
     """Units as they are: the default of `Objective.prepare`."""

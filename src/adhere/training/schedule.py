@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from adhere.core.errors import TrainingError, did_you_mean
 
@@ -72,3 +72,30 @@ class Schedule:
         done = (step - warm) / max(1, steps - warm)
         share = 0.5 * (1 + math.cos(math.pi * done)) if self.decay == "cosine" else 1 - done
         return self.learning_rate * share
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """The numbers of every tuning through an adapter, tokens where not said otherwise.
+
+    `learning_rate` is the highest of the schedule; `epochs` may be a fraction; `rank` and `alpha` are those of the
+    adapter, whose update is scaled by alpha / rank; rows longer than `max_length` are left out; `tokens_per_step` is
+    the size of an optimiser step; `warmup_share` is a share of all steps, `decay` cosine, linear or constant;
+    `weight_decay` and `dropout` act on the adapter; `precision` is auto, bf16 or fp32.
+    """
+
+    learning_rate: float = 1e-3
+    epochs: float = 2.0
+    rank: int = 16
+    alpha: float = 32.0
+    max_length: int = 768
+    tokens_per_step: int = 1024
+    warmup_share: float = 0.05
+    decay: str = "cosine"
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    precision: str = "auto"
+
+    def schedule(self, seed: int) -> Schedule:
+        """These numbers as a schedule. Raises `TrainingError` where they make no sense."""
+        return Schedule(**{one.name: getattr(self, one.name) for one in fields(TuneSettings)}, seed=seed)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Relabel an agent's own episodes in hindsight and clone them under their new names.",
     version="1",
+    family="embodied",
     paper="arXiv:2301.12507",
     seed=32,
     needs=("Generates", "Trains"),

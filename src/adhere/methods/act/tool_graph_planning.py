@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Plan tool calls from documentation against demonstrations.",
     version="1",
+    family="agents",
     paper="arXiv:2308.00675",
     seed=140,
     needs=("Generates",),

@@ -35,6 +35,7 @@ from adhere.verify.catalogue import ALL_TYPES
 CARD = Card(
     summary="Held-out prompts in three slices: seen families, unseen families, plain instructions.",
     version="2",
+    family="evaluation",
     needs=("Generates",),
 )
 

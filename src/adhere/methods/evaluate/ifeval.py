@@ -36,6 +36,7 @@ from adhere.verify.catalogue import IFEVAL_TYPES
 CARD = Card(
     summary="IFEval's four numbers with intervals and the floor of the best constant answer.",
     version="1",
+    family="evaluation",
     paper="arXiv:2311.07911",
     needs=("Generates",),
 )

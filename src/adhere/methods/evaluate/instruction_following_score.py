@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Share of full and of cut instructions that are answered rather than continued.",
     version="1",
+    family="evaluation",
     paper="arXiv:2307.03692",
     seed=176,
     needs=("Generates",),

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="The same constraints in observed and unobserved phrasings: the gap of the means, and the spread.",
     version="1",
+    family="evaluation",
     paper="arXiv:2306.11270",
     seed=404,
     needs=("Generates",),

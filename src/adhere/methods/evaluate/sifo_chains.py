@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Chains of instructions that build on each other: last step, mean over steps, depth.",
     version="1",
+    family="evaluation",
     paper="arXiv:2406.19999",
     seed=43,
     needs=("Generates",),

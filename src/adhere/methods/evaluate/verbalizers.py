@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Accuracy with natural, neutral and flipped label words; the gap is reliance on the prior.",
     version="1",
+    family="evaluation",
     paper="arXiv:2307.10558",
     seed=37,
     needs=("Generates",),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Whether a reply is likelier under its own instruction than under others that look like it.",
     version="1",
+    family="rewards",
     paper="arXiv:2309.16155",
     seed=401,
     needs=("Generates", "Scores"),

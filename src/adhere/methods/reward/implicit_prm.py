@@ -22,7 +22,7 @@ Left out: unpaired rows, a reference of another model than the one that is tuned
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import exp
 from pathlib import Path
 from statistics import fmean
@@ -34,6 +34,7 @@ from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
 from adhere.core.verifier import Verdict
+from adhere.training.schedule import TuneSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Reward steps by the log-ratio of a model tuned on outcomes to the one that it was tuned from.",
     version="1",
+    family="rewards",
     paper="arXiv:2412.01981",
     seed=398,
     needs=("Trains",),
@@ -55,11 +57,10 @@ _ENDS = (".", "!", "?")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """`beta` scales the log-ratio, `loss` is "ce" or "dpo", `fold` makes one number of the steps: min, sum or mean.
 
-    As in `sft`: `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`, `tokens_per_step`, `warmup_share`, `decay`
-    and `precision`.
+    Beside them the numbers of every tuning (`TuneSettings`).
     """
 
     beta: float = 0.05
@@ -67,13 +68,8 @@ class Settings:
     fold: Literal["min", "sum", "mean"] = "min"
     learning_rate: float = 1e-4
     epochs: float = 1.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
     tokens_per_step: int = 2048
     warmup_share: float = 0.1
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -176,7 +172,6 @@ def reward(
     from adhere.training.encode import encode_preferences
     from adhere.training.lora import with_reference
     from adhere.training.losses import Dpo
-    from adhere.training.schedule import Schedule
 
     if settings.loss not in ("ce", "dpo"):
         raise SettingsError(f"expected loss ce or dpo, found {settings.loss!r}")
@@ -186,13 +181,10 @@ def reward(
             f"implicit-prm needs rows with a right and a rejected reply, found none among {len(records)}",
             'A row is {"prompt": ..., "chosen": ..., "rejected": ...}.',
         )
-    numbers = asdict(settings)
-    beta = numbers.pop("beta")
-    loss = Dpo(beta) if numbers.pop("loss") == "dpo" else Ce(beta)
-    numbers.pop("fold")
+    loss = Dpo(settings.beta) if settings.loss == "dpo" else Ce(settings.beta)
     chat = ChatTokenizer(model.weights)
     encoded = encode_preferences(records, chat, settings.max_length)
-    objective = Objective("implicit-prm", encoded, loss, Schedule(**numbers, seed=seed), with_reference)
+    objective = Objective("implicit-prm", encoded, loss, settings.schedule(seed), with_reference)
     tuned = adapt(model, objective, place, progress)
     after, before = (Scorer.open(folder, settings.precision) for folder in (tuned.folder / "merged", model.weights))
     return ImplicitReward(after, before, chat, settings, tuned.report.tokens)

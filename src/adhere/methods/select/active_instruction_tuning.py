@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Keep tasks whose answer's likelihood hangs on the wording of the instruction.",
     version="1",
+    family="selection",
     paper="arXiv:2311.00288",
     seed=201,
     needs=("Generates", "Scores"),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Keep rows whose reply the instruction makes least likelier, yet likelier (IFD).",
     version="1",
+    family="selection",
     paper="arXiv:2308.12032",
     needs=("Scores",),
     claim="Tuning on the rows of highest IFD follows more constraints than tuning on as many drawn at random.",

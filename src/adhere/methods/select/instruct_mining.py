@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Keep rows of lowest predicted loss, by a linear rule over indicators fitted to tunings.",
     version="1",
+    family="selection",
     paper="arXiv:2307.06290",
     seed=159,
     needs=("Scores",),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Keep rows whose Adam step points where the gradients of target rows point.",
     version="1",
+    family="selection",
     paper="arXiv:2402.04333",
     seed=269,
     needs=("Trains",),

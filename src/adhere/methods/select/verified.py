@@ -23,6 +23,7 @@ from adhere.verify.score import ConstraintVerifier
 CARD = Card(
     summary="Keep rows whose reply is an answer and passes all its checks.",
     version="1",
+    family="selection",
     per_record=True,
 )
 

@@ -31,6 +31,7 @@ from adhere.verify.score import ConstraintVerifier
 CARD = Card(
     summary="Keep rows that verify, are novel by exact ROUGE-L, and balance families and counts.",
     version="2",
+    family="selection",
     paper="arXiv:2212.10560",
 )
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Guess the instruction behind examples many times, keep the guess that explains others best.",
     version="1",
+    family="prompting",
     paper="arXiv:2211.01910",
     seed=52,
     needs=("Generates", "Scores"),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Draw n replies, run the checks found in the prompt, give the reply that passes most.",
     version="1",
+    family="decoding",
     paper="arXiv:2009.01325",
     needs=("Generates",),
     claim="Choosing among 8 replies by the checks found in the prompt follows more constraints than one reply.",

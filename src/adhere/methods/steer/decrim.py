@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Find the constraints, say which the reply misses, let the model write it again.",
     version="1",
+    family="decoding",
     paper="arXiv:2410.06458",
     seed=29,
     needs=("Generates",),

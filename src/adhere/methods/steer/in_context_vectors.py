@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Add what demonstrations change in the latent states to the residual stream at every token.",
     version="1",
+    family="decoding",
     paper="arXiv:2311.06668",
     seed=94,
     needs=("Generates", "Steps"),

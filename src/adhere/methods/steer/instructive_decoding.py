@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Subtract the logits under a distorted instruction from those under the instruction.",
     version="1",
+    family="decoding",
     paper="arXiv:2311.00233",
     seed=120,
     needs=("Generates", "Steps"),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Draw n replies and give the one that agrees most with the others.",
     version="1",
+    family="decoding",
     paper="arXiv:2410.02902",
     seed=12,
     needs=("Generates",),

@@ -35,11 +35,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Check, Record, user
 from adhere.core.step import Dropped
-from adhere.models.answers import answers
 from adhere.verify import autoif
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.drafts import read_draft
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Instructions with checks written by the model itself; replies kept by running the checks.",
     version="1",
+    family="generation",
     paper="arXiv:2406.13542",
     seed=151,
     needs=("Generates",),
@@ -161,7 +161,7 @@ def instructions(model: Generates, settings: Settings, seed: int, progress: Prog
     if settings.more > 0:
         shown = "\n".join(f"- {one}" for one in settings.instructions)
         asked = Ask((user(MORE.format(shown=shown, count=settings.more)),), Sampling(2048, 0.7, 0.95, seed=seed))
-        (reply,) = answers(model, [asked], "synthesise: more instructions", progress)
+        (reply,) = replies(model, [asked], "synthesise: more instructions", progress)
         said = re.findall(r"^\s*\d{1,3}[.)]\s+(\S.*)$", "1. " + reply.text.lstrip(), re.MULTILINE)
         for text in said[: settings.more] if reply.finish != "error" else ():
             if 3 <= len(text.split()) <= 40 and degenerate(Record((user("Write one."),)), text) is None:
@@ -186,19 +186,19 @@ def _replied(
 ) -> Iterator[Record | Dropped]:
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=seed)
     asks = [Ask(one.record.prompt, sampling, sample) for one in prompts for sample in range(settings.samples)]
-    replies = answers(model, asks, "synthesise: replies", progress)
+    drawn = replies(model, asks, "synthesise: replies", progress)
     owners = [prompt for prompt in prompts for _ in range(settings.samples)]
-    reasons = [_refusal(owner.record, reply) for owner, reply in zip(owners, replies, strict=True)]
-    verdicts = vote.verify_all([(one.record, reply.text.strip()) for one, reply in zip(owners, replies, strict=True)])
+    reasons = [_refusal(owner.record, reply) for owner, reply in zip(owners, drawn, strict=True)]
+    verdicts = vote.verify_all([(one.record, reply.text.strip()) for one, reply in zip(owners, drawn, strict=True)])
     passing = [
         at
         for at, verdict in enumerate(verdicts)
         if not reasons[at] and verdict.passed is not None and verdict.score >= max(settings.least_pass, 1e-9)
     ]
-    for at in set(range(len(replies))).difference(passing):
+    for at in set(range(len(drawn))).difference(passing):
         reasons[at] = reasons[at] or f"fails: {verdicts[at].reason}"
     if settings.least_relevance >= 0:
-        pairs = [(owners[at].query, replies[at].text) for at in passing]
+        pairs = [(owners[at].query, drawn[at].text) for at in passing]
         for at, score in zip(passing, relevance(model, pairs, progress), strict=True):
             if score is None or score <= settings.least_relevance:
                 reasons[at] = f"relevance: {'no score' if score is None else score}"
@@ -206,13 +206,13 @@ def _replied(
         places = range(number * settings.samples, (number + 1) * settings.samples)
         good = [at for at in places if not reasons[at]]
         bad = [
-            at for at in places if verdicts[at].passed is False and not verdicts[at].score and replies[at].text.strip()
+            at for at in places if verdicts[at].passed is False and not verdicts[at].score and drawn[at].text.strip()
         ]
         if not good:
             yield Dropped(prompt.record, next((reasons[at] for at in places), "not answered: nothing was asked"))
             continue
-        losing = replies[bad[0]].text.strip() if bad else None
-        yield msgspec.structs.replace(prompt.record.with_reply(replies[good[0]].text.strip()), rejected=losing)
+        losing = drawn[bad[0]].text.strip() if bad else None
+        yield msgspec.structs.replace(prompt.record.with_reply(drawn[good[0]].text.strip()), rejected=losing)
 
 
 def _refusal(record: Record, reply: Reply) -> str:
@@ -229,7 +229,7 @@ def relevance(model: Generates, pairs: Sequence[tuple[str, str]], progress: Prog
         Ask((user(RELEVANT.format(quoted=quoted(query=query, reply=reply), word=word)),), Sampling(128))
         for (query, reply), word in zip(pairs, words, strict=True)
     ]
-    said = answers(model, asks, "synthesise: relevance", progress)
+    said = replies(model, asks, "synthesise: relevance", progress)
     found = [closing_answer(reply, word).said for reply, word in zip(said, words, strict=True)]
     return [int(one) if re.fullmatch(r"\d|10", one) else None for one in found]
 
@@ -291,9 +291,9 @@ def _draft(ask: Ask) -> Reply:
 
 def prove(lab: Lab) -> Proof:
     """Tuned on replies that the bank's functions pass against first replies to the same prompts as they come."""
-    from adhere.evals.arms import even, in_smoke, tuned_arms
+    from adhere.evals.arms import even, tuned_arms
 
-    short = in_smoke(lab, Sampling(96))
+    short = lab.sized(Sampling(96))
     settings = Settings(
         tuple(CHECKS), more=0, drafts=4, queries=lab.count(32), samples=3, least_relevance=-1, describe=False,
         max_tokens=short.max_tokens,
@@ -304,7 +304,7 @@ def prove(lab: Lab) -> Proof:
     made = random.Random(0).sample(made, min(len(made), 44))
     sampling = Sampling(short.max_tokens, settings.temperature, settings.top_p)
     with lab.at("base"):
-        first = answers(lab.model, [Ask(one.prompt, sampling) for one in made], "base: first replies")
+        first = replies(lab.model, [Ask(one.prompt, sampling) for one in made], "base: first replies")
     plain = [one.with_reply(reply.text) for one, reply in zip(made, first, strict=True) if reply.text.strip()]
     tests = [
         Record((user(f"{one.instruction} {said}"),), (msgspec.structs.replace(CHECKS[said], phrase=said),))

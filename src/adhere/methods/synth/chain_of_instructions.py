@@ -33,12 +33,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
 from adhere.data.novelty import rouge_l
-from adhere.models.answers import answers
 from adhere.verify.guard import degenerate
 from adhere.verify.quoting import quoted
 from adhere.verify.text import words
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Compose instructions whose outputs feed the next one; the target shows every output.",
     version="1",
+    family="generation",
     paper="arXiv:2402.11532",
     seed=123,
     needs=("Generates",),
@@ -153,7 +153,7 @@ def _links(
             found.append(Link(" ".join(instruction.split()), given.strip(), (record.reply or "").strip(), record.id))
     long = [at for at, one in enumerate(found) if len(one.instruction.split()) > settings.longest]
     asks = [Ask((user(SHORTEN.format(quoted=quoted(task=found[at].instruction))),), Sampling(48)) for at in long]
-    for at, reply in zip(long, answers(model, asks, "synthesise: instructions in short", progress), strict=True):
+    for at, reply in zip(long, replies(model, asks, "synthesise: instructions in short", progress), strict=True):
         said = reply.text.strip().partition("\n")[0].strip()
         if reply.finish == "stop" and 2 <= len(said.split()) < len(found[at].instruction.split()):
             found[at] = msgspec.structs.replace(found[at], instruction=said)
@@ -169,7 +169,7 @@ def _extended(
     owed = [at for at, one in enumerate(tried) if not one.refused]
     if settings.ask_composable:
         asks = [Ask((user(_question(tried[at])),), Sampling(4)) for at in owed]
-        for at, reply in zip(owed, answers(model, asks, "synthesise: composable?", progress), strict=True):
+        for at, reply in zip(owed, replies(model, asks, "synthesise: composable?", progress), strict=True):
             if not reply.text.strip().lower().startswith("yes"):
                 tried[at] = msgspec.structs.replace(tried[at], refused="not composable: the model did not say yes")
         owed = [at for at in owed if not tried[at].refused]
@@ -180,7 +180,7 @@ def _extended(
         )
         for at in owed
     ]
-    for at, reply in zip(owed, answers(model, asks, "synthesise: outputs", progress), strict=True):
+    for at, reply in zip(owed, replies(model, asks, "synthesise: outputs", progress), strict=True):
         text, why = reply.text.strip(), _no_output(tried[at], reply)
         outputs = tried[at].outputs if why else (*tried[at].outputs, text)
         tried[at] = msgspec.structs.replace(tried[at], outputs=outputs, refused=why)

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Check, Record, assistant, user
 from adhere.core.step import Dropped
@@ -45,6 +45,7 @@ from adhere.verify.rewriting import to_last_sentence
 CARD = Card(
     summary="Compose 1-4 checkable constraints, sample, correct failures constraint by constraint.",
     version="1",
+    family="tuning",
     paper="arXiv:2404.15846",
     seed=70,
     needs=("Generates",),
@@ -129,7 +130,7 @@ def synth(
     rng = random.Random(seed)
     prompts = _composed(records, settings, rng)
     asks = [_ask(prompt, sample, settings, seed) for prompt in prompts for sample in range(settings.samples)]
-    answered = _answers(model, asks, "synthesise: replies", progress)
+    answered = replies(model, asks, "synthesise: replies", progress)
     tried = [
         _candidates(prompt, answered[number * settings.samples :][: settings.samples], settings)
         for number, prompt in enumerate(prompts)
@@ -139,7 +140,7 @@ def synth(
         near = {n: _closest(options) for n, options in enumerate(tried) if not _best(options)}
         owed = {n: candidate for n, candidate in near.items() if candidate is not None}
         again = [_ask_again(prompts[n], candidate, settings, seed) for n, candidate in owed.items()]
-        for n, reply in zip(owed, _answers(model, again, "synthesise: asking again", progress), strict=True):
+        for n, reply in zip(owed, replies(model, again, "synthesise: asking again", progress), strict=True):
             tried[n].append(_candidate(prompts[n], reply, settings))
             asked_again.add(n)
     for number, (prompt, options) in enumerate(zip(prompts, tried, strict=True)):
@@ -196,16 +197,6 @@ def _ask_again(prompt: Record, near: Candidate, settings: Settings, seed: int) -
 
 def _sampling(settings: Settings, seed: int) -> Sampling:
     return Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k, seed=seed)
-
-
-def _answers(model: Generates, asks: Sequence[Ask], task: str, progress: Progress) -> list[Reply]:
-    def watched() -> Iterator[tuple[int, Reply]]:
-        for done, (position, reply) in enumerate(model.generate(asks), 1):
-            progress(task, done, len(asks))
-            yield position, reply
-
-    found = dict(watched())
-    return [found.get(number, Reply("", "error", error="no reply came")) for number in range(len(asks))]
 
 
 def _candidates(prompt: Record, answers: Sequence[Reply], settings: Settings) -> list[Candidate]:

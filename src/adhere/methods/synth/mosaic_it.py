@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Join several rows into one prompt with a meta-instruction on format, order or choice.",
     version="1",
+    family="generation",
     paper="arXiv:2405.13326",
     seed=76,
     claim="Tuned on mosaics of its rows, a model answers several instructions in the format that the prompt sets more "

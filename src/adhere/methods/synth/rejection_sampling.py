@@ -30,6 +30,7 @@ from adhere.verify.score import ConstraintVerifier
 CARD = Card(
     summary="Sample replies to each prompt and keep one that passes its checks.",
     version="1",
+    family="generation",
     needs=("Generates",),
     per_record=True,
 )

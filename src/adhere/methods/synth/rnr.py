@@ -31,11 +31,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Check, Record, assistant, system, user
 from adhere.core.step import Dropped
-from adhere.models.answers import answers
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES
 from adhere.verify.compose import compose
 from adhere.verify.guard import degenerate
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Give rows a system prompt with a role and checkable rules, and replies that keep them.",
     version="1",
+    family="generation",
     paper="arXiv:2409.13733",
     seed=46,
     needs=("Generates",),
@@ -106,7 +106,7 @@ def synth(
     owed = [one for one in prompts if isinstance(one, Record) and one.reply is None]
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=seed)
     asks = [Ask(one.prompt, sampling, sample) for one in owed for sample in range(settings.samples)]
-    found = iter(answers(model, asks, "synthesise: replies", progress))
+    found = iter(replies(model, asks, "synthesise: replies", progress))
     for prompt in prompts:
         if isinstance(prompt, Dropped) or prompt.reply is not None:
             yield prompt
@@ -126,7 +126,7 @@ def _roles(records: Sequence[Record], model: Generates, settings: Settings, seed
     if not settings.write_roles:
         return [random.Random(f"{seed}/role/{at}").choice(ROLES) for at in range(len(records))]
     asks = [Ask((user(ROLE.format(request=one.instruction)),), Sampling(24, seed=seed)) for one in records]
-    said = answers(model, asks, "synthesise: roles", progress)
+    said = replies(model, asks, "synthesise: roles", progress)
     return [role_in(reply) or random.Random(f"{seed}/role/{at}").choice(ROLES) for at, reply in enumerate(said)]
 
 

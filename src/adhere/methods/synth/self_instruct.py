@@ -34,12 +34,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
 from adhere.data.novelty import NoveltyIndex
-from adhere.models.answers import answers
 
 if TYPE_CHECKING:
     from adhere.core.proof import Proof
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Grow a pool of tasks from its own examples; write, clean and filter their instances.",
     version="1",
+    family="generation",
     paper="arXiv:2212.10560",
     seed=62,
     needs=("Generates",),
@@ -190,12 +190,12 @@ def synth(
         else:
             kept.append(candidate)
     asks = [Ask((user(CLASSIFY.format(task=one.text)),), Sampling(3, stop=("\n", "Task"))) for one in kept]
-    said = answers(model, asks, "synthesise: classification?", progress)
+    said = replies(model, asks, "synthesise: classification?", progress)
     labels = [one.text.strip().rstrip(".") in ("Yes", "yes", "YES") for one in said]
     sampling = Sampling(settings.instance_tokens, presence_penalty=1.5, stop=("Example 6", "Task:"))
     prompts = [OUTPUT_FIRST if label else INPUT_FIRST for label in labels]
     asks = [Ask((user(form.format(task=one.text)),), sampling) for form, one in zip(prompts, kept, strict=True)]
-    written = answers(model, asks, "synthesise: instances", progress)
+    written = replies(model, asks, "synthesise: instances", progress)
     for at, (candidate, label, reply) in enumerate(zip(kept, labels, written, strict=True)):
         base = _record(candidate).noted(classification=label)
         found, reason = instances(reply, label)
@@ -222,7 +222,7 @@ def _grown(pool: Pool, model: Generates, settings: Settings, seed: int, progress
         numbers = range(asked, min(asked + max(1, settings.batch), settings.requests))
         drawn = [pool.shown(random.Random(f"{seed}/{number}")) for number in numbers]
         asks = [Ask((user(list_prompt(texts)),), sampling, n) for n, (texts, _) in zip(numbers, drawn, strict=True)]
-        found = answers(model, asks, "synthesise: instructions", progress)
+        found = replies(model, asks, "synthesise: instructions", progress)
         for number, (_, parents), reply in zip(numbers, drawn, found, strict=True):
             yield from judged(pool, reply, number, parents)
         asked = numbers.stop
@@ -313,11 +313,10 @@ def _labelled(text: str) -> list[tuple[str, str]]:
 
 def prove(lab: Lab) -> Proof:
     """As many requests with exemplars as without, the same sampling and filters, a pool each that begins alike."""
-    from adhere.evals.arms import in_smoke
     from adhere.evals.lab import Outcome
 
     seeds, requests = lab.instructions(100), lab.count(20)
-    sampling = in_smoke(lab, Sampling(192, 0.7, 0.95, presence_penalty=0.5, stop=("\n\n", "\n16", "16.")))
+    sampling = lab.sized(Sampling(192, 0.7, 0.95, presence_penalty=0.5, stop=("\n\n", "\n16", "16.")))
     values: dict[str, list[float]] = {"base": [], "treated": []}
     kept: dict[str, int] = {}
     for side, own in values.items():
@@ -328,7 +327,7 @@ def prove(lab: Lab) -> Proof:
                 said = list_prompt(texts) if side == "treated" else NAIVE
                 draw = msgspec.structs.replace(sampling, seed=seed)
                 with lab.at(side):
-                    (reply,) = answers(lab.model, [Ask((user(said),), draw, number)], side)
+                    (reply,) = replies(lab.model, [Ask((user(said),), draw, number)], side)
                 before = len(pool.own)
                 list(judged(pool, reply, number, parents))
                 own.append(100 * (len(pool.own) - before) / max(1, reply.tokens_out))

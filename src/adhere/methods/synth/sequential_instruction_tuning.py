@@ -35,11 +35,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.models.answers import answers
 from adhere.verify.guard import degenerate
 from adhere.verify.text import sentences, words
 
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Put checkable tasks before and after a request; the reply does all of them in order.",
     version="1",
+    family="generation",
     paper="arXiv:2403.07794",
     seed=109,
     needs=("Generates",),
@@ -125,7 +125,7 @@ def synth(
     asks = [
         Ask((user(PARAPHRASE.format(request=records[at].instruction)),), Sampling(settings.max_tokens)) for at in owed
     ]
-    found = dict(zip(owed, answers(model, asks, "synthesise: paraphrases", progress), strict=True))
+    found = dict(zip(owed, replies(model, asks, "synthesise: paraphrases", progress), strict=True))
     for at, (record, steps) in enumerate(zip(records, drawn, strict=True)):
         row = msgspec.structs.replace(record.derive(_made_by()), checks=(), rejected=None)
         if not _answered(record):

@@ -32,11 +32,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Check, Record, user
 from adhere.core.step import Dropped
-from adhere.models.answers import answers
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES
 from adhere.verify.conflicts import compatible
 from adhere.verify.constraint import ConstraintType, Drawing
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Back-translate texts into instructions with constraints they meet, and into broken ones.",
     version="1",
+    family="generation",
     paper="arXiv:2406.19371",
     seed=34,
     needs=("Generates",),
@@ -105,7 +105,7 @@ def synth(
     owed = [at for at, reason in enumerate(reasons) if not reason and not settings.own_instruction]
     sampling = Sampling(settings.max_tokens, seed=seed)
     asks = [Ask((user(MAIN.format(quoted=quoted(text=records[at].reply or ""))),), sampling) for at in owed]
-    said = dict(zip(owed, answers(model, asks, "synthesise: instructions", progress), strict=True))
+    said = dict(zip(owed, replies(model, asks, "synthesise: instructions", progress), strict=True))
     for at, (record, reason) in enumerate(zip(records, reasons, strict=True)):
         row = msgspec.structs.replace(record.derive(f"suri@{CARD.version}"), checks=(), rejected=None)
         main, why = (record.instruction.strip(), "") if at not in said else _main(said[at])

@@ -31,11 +31,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Reply, Sampling
+from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.models.answers import answers
 from adhere.verify.guard import degenerate
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Elicit examples with instruction, input and constraints from three others; reword them.",
     version="1",
+    family="generation",
     paper="arXiv:2212.09689",
     seed=118,
     needs=("Generates",),
@@ -121,7 +121,7 @@ def synth(
     asks = [Ask((user(prompt(set_of)),), sampling, at) for at, set_of in enumerate(shown)]
     seen: set[tuple[str, str]] = set()
     kept: list[tuple[Record, Example]] = []
-    for set_of, reply in zip(shown, answers(model, asks, "synthesise: examples", progress), strict=True):
+    for set_of, reply in zip(shown, replies(model, asks, "synthesise: examples", progress), strict=True):
         base = Record((user(reply.text.strip()[:2000]),), parents=tuple(one.id for one in set_of), made_by=_made_by())
         example, reason = judged(reply, [fields(one) for one in set_of], seen)
         if example is None:
@@ -194,14 +194,14 @@ def _answered(
     kept: Sequence[tuple[Record, Example]], model: Generates, settings: Settings, seed: int, progress: Progress
 ) -> Iterator[Record | Dropped]:
     asks = [Ask((user(_asked(one, one.instruction, True)),), Sampling(settings.output_tokens)) for _, one in kept]
-    outputs = answers(model, asks, "synthesise: outputs", progress)
+    outputs = replies(model, asks, "synthesise: outputs", progress)
     sampling = Sampling(96, settings.temperature, settings.top_p, stop=("\n\n", "Request:"), seed=seed)
     asks = [
         Ask((user(REWORD.format(instruction=one.instruction)),), sampling, number)
         for _, one in kept
         for number in range(settings.rewordings)
     ]
-    said = answers(model, asks, "synthesise: rewordings", progress)
+    said = replies(model, asks, "synthesise: rewordings", progress)
     for at, ((base, example), output) in enumerate(zip(kept, outputs, strict=True)):
         text = output.text.strip()
         reason = degenerate(Record((user(example.instruction),)), text) if output.finish == "stop" else ""
@@ -240,11 +240,10 @@ def reworded(example: Example, replies: Sequence[Reply]) -> list[str]:
 
 def prove(lab: Lab) -> Proof:
     """As many requests with three examples shown as with the fields described, at the same sampling."""
-    from adhere.evals.arms import in_smoke
     from adhere.evals.lab import Outcome
 
     seeds, requests = lab.instructions(15), lab.count(50)
-    sampling = in_smoke(lab, Sampling(128, 1.0, 0.99, stop=("Example 5",)))
+    sampling = lab.sized(Sampling(128, 1.0, 0.99, stop=("Example 5",)))
     values: dict[str, list[float]] = {"base": [], "treated": []}
     for side, own in values.items():
         for seed in lab.seeds:
@@ -253,7 +252,7 @@ def prove(lab: Lab) -> Proof:
             texts = [DESCRIBED if side == "base" else prompt(one) for one in shown]
             draw = msgspec.structs.replace(sampling, seed=seed)
             with lab.at(side):
-                found = answers(lab.model, [Ask((user(text),), draw, at) for at, text in enumerate(texts)], side)
+                found = replies(lab.model, [Ask((user(text),), draw, at) for at, text in enumerate(texts)], side)
             for one, reply in zip(shown, found, strict=True):
                 own.append(float(judged(reply, [fields(demo) for demo in one], seen)[0] is not None))
     units = [f"{seed}/{at}" for seed in lab.seeds for at in range(requests)]

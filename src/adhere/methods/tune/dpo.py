@@ -20,7 +20,7 @@ Left out: reference-model synchronisation, other losses of the family.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from adhere.core.method import Card
 from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
+from adhere.training.schedule import TuneSettings
 
 if TYPE_CHECKING:
     from adhere.core.proof import Proof
@@ -38,20 +39,21 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Prefer replies that pass over replies that fail, against the frozen model.",
     version="1",
+    family="tuning",
     paper="arXiv:2305.18290",
     needs=("Trains",),
+    builds_on=("sft",),
     claim="DPO on pairs of a passing and a failing reply follows more constraints than SFT on the passing ones alone.",
     metric="share of constraints followed, strict",
 )
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of the training run.
 
     `beta` as in the paper; `smoothing` is the share of pairs taken to be wrong way round; `sft` the weight of
-    the chosen reply's likelihood. As in `sft`: `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`,
-    `tokens_per_step`, `warmup_share`, `decay` and `precision`.
+    the chosen reply's likelihood. Beside them the numbers of every tuning (`TuneSettings`).
     """
 
     beta: float = 0.1
@@ -59,13 +61,8 @@ class Settings:
     sft: float = 0.2
     learning_rate: float = 1e-4
     epochs: float = 1.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
     tokens_per_step: int = 4096
     warmup_share: float = 0.1
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 def tune(
@@ -83,7 +80,6 @@ def tune(
     from adhere.training.encode import encode_preferences
     from adhere.training.lora import with_reference
     from adhere.training.losses import Dpo
-    from adhere.training.schedule import Schedule
 
     if not any(record.reply is not None and record.rejected is not None for record in records):
         raise DataError(
@@ -91,23 +87,23 @@ def tune(
             'A row is {"prompt": ..., "chosen": ..., "rejected": ...}.',
         )
     encoded = encode_preferences(records, ChatTokenizer(model.weights), settings.max_length)
-    numbers = asdict(settings)
-    loss = Dpo(numbers.pop("beta"), numbers.pop("smoothing"), numbers.pop("sft"))
-    objective = Objective("dpo", encoded, loss, Schedule(**numbers, seed=seed), with_reference)
+    loss = Dpo(settings.beta, settings.smoothing, settings.sft)
+    objective = Objective("dpo", encoded, loss, settings.schedule(seed), with_reference)
     return adapt(model, objective, place, progress, should_stop)
 
 
 def prove(lab: Lab) -> Proof:
     """SFT on the chosen replies ("Preferred-FT" of section 6.1) against DPO on the pairs; as many tokens for both."""
-    from adhere.evals.grade import joined
     from adhere.evals.lab import WARM
+    from adhere.methods.tune import sft
 
     bench, pairs = lab.benchmark("seen", 60), lab.pairs(160)[: lab.count(48)]
     with lab.at("base"):
-        chosen = [lab.tuned(pairs, "preferred", n) for n in lab.seeds]  # two epochs, as a pair is two replies
-        base = joined([lab.grade(one, bench, WARM, [n]) for one, n in zip(chosen, lab.seeds, strict=True)])
+        # Two epochs, as a pair is two replies.
+        chosen = lab.tune_each("preferred", lambda place, n: sft.tune(lab.trainable, pairs, place, sft.Settings(), n))
+        base = lab.grade_each(chosen, bench, WARM)
     with lab.at("treated"):
-        tuned = [tune(lab.trainable, pairs, lab.folder("dpo", n), Settings(), n).model for n in lab.seeds]
-        treated = joined([lab.grade(one, bench, WARM, [n]) for one, n in zip(tuned, lab.seeds, strict=True)])
+        tuned = lab.tune_each("dpo", lambda place, n: tune(lab.trainable, pairs, place, Settings(), n))
+        treated = lab.grade_each(tuned, bench, WARM)
     outcome = lab.graded_outcome(bench.records, base, treated, ("SFT on the passing replies", "DPO on the pairs"))
     return lab.proof("dpo", CARD, outcome)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from adhere.core.model import Reply, Sampling, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, content_hash
 from adhere.models.draws import answering, draws
+from adhere.training.schedule import TuneSettings
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.guard import degenerate
 from adhere.verify.score import verdict_of
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Tune on the best of several own replies, chosen by noisy pairwise preferences.",
     version="1",
+    family="tuning",
     paper="arXiv:2305.14387",
     seed=27,
     needs=("Generates", "Trains"),
@@ -60,13 +62,12 @@ MADE_BY = "expert-iteration@1"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of sampling, preferences and training.
 
     `rounds` of sampling and tuning (1 in the paper); `samples` replies a prompt (16 in the paper) at `temperature` and
-    `top_p`, of at most `max_tokens`; `flips` is the share of preferences that are turned round (section 3: 0.25). As in
-    `sft`: `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`, `tokens_per_step`, `warmup_share`, `decay`,
-    `precision`.
+    `top_p`, of at most `max_tokens`; `flips` is the share of preferences that are turned round (section 3: 0.25).
+    Beside them the numbers of every tuning (`TuneSettings`).
     """
 
     rounds: int = 1
@@ -75,15 +76,6 @@ class Settings:
     top_p: float = 1.0
     max_tokens: int = 300
     flips: float = 0.25
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
-    tokens_per_step: int = 1024
-    warmup_share: float = 0.05
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 def worth(record: Record, reply: Reply) -> tuple[bool, float]:
@@ -124,14 +116,10 @@ def tune(
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
     from adhere.training.losses import Nll
-    from adhere.training.schedule import Schedule
 
     if min(settings.rounds, settings.samples) < 1 or not records:
         raise DataError(f"expert-iteration needs prompts, rounds and samples, found {len(records)} prompts")
-    numbers = asdict(settings)
-    for name in ("rounds", "samples", "temperature", "top_p", "max_tokens", "flips"):
-        numbers.pop(name)
-    schedule, chat = Schedule(**numbers, seed=seed), ChatTokenizer(model.weights)
+    schedule, chat = settings.schedule(seed), ChatTokenizer(model.weights)
     prompts = distinct(records)
     tuned, asked = None, model
     for number in range(settings.rounds):
@@ -158,25 +146,24 @@ def distinct(records: Sequence[Record]) -> list[Record]:
 
 def prove(lab: Lab) -> Proof:
     """Each prompt's first reply against the preferred one of four: as many rows, the same tuning."""
-    from adhere.evals.grade import joined
     from adhere.evals.lab import WARM
     from adhere.methods.tune import sft
 
     bench, prompts = lab.benchmark("seen", 48), distinct(lab.composed(40))
-    common = {"epochs": 1.0}
-    own = Settings(samples=4, temperature=WARM.temperature, top_p=WARM.top_p, max_tokens=WARM.max_tokens, **common)  # type: ignore[arg-type]
+    shaped = {"temperature": WARM.temperature, "top_p": WARM.top_p, "max_tokens": WARM.max_tokens}
+    own = Settings(samples=4, epochs=1.0, **shaped)  # type: ignore[arg-type]
+
+    def on_the_first(place: Path, n: int) -> Tuned:
+        first = draws(lab.model, [one.prompt for one in prompts], msgspec.structs.replace(WARM, seed=n), 1)
+        rows = [one.with_reply(said[0].text.strip()) for one, said in zip(prompts, first, strict=True)]
+        return sft.tune(lab.trainable, rows, place, sft.Settings(epochs=1.0), n)
+
     with lab.at("base"):
-        plain = []
-        for n in lab.seeds:
-            first = draws(lab.model, [one.prompt for one in prompts], msgspec.structs.replace(WARM, seed=n), 1)
-            rows = [one.with_reply(said[0].text.strip()) for one, said in zip(prompts, first, strict=True)]
-            plain.append(sft.tune(lab.trainable, rows, lab.folder("first", n), sft.Settings(**common), n))  # type: ignore[arg-type]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
-        base = joined([lab.grade(one.model, bench, WARM, [n]) for one, n in zip(plain, lab.seeds, strict=True)])
+        plain = lab.tune_each("first", on_the_first)
+        base = lab.grade_each(plain, bench, WARM)
     with lab.at("treated"):
-        made = [tune(lab.trainable, prompts, lab.folder("best", n), own, n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in made))
-        treated = joined([lab.grade(one.model, bench, WARM, [n]) for one, n in zip(made, lab.seeds, strict=True)])
+        made = lab.tune_each("best", lambda place, n: tune(lab.trainable, prompts, place, own, n))
+        treated = lab.grade_each(made, bench, WARM)
     names = ("SFT on the first reply", "SFT on the preferred of four")
     outcome = lab.graded_outcome(bench.records, base, treated, names)
     remark = "Best of four, not of sixteen; a quarter of the preferences are turned round, as in the paper."

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +40,7 @@ from adhere.core.model import Generates, Sampling, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, content_hash
 from adhere.models.draws import answering, draws
+from adhere.training.schedule import TuneSettings
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.exchange import exchanged
 from adhere.verify.guard import degenerate
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Train each reply on an instruction that it meets, against one that it fails.",
     version="1",
+    family="tuning",
     paper="arXiv:2302.05206",
     seed=69,
     needs=("Generates", "Trains"),
@@ -67,15 +69,14 @@ MADE_BY = "hir@1"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of sampling and training.
 
     `rounds` of sampling and training (30 in the code); `samples` replies a prompt and round at `temperature` (4 and 1.0
     in the code) and `top_p`, of at most `max_tokens`: replies that the records bring are the first round.
     `contrast` and `entropy` weight these terms, `smoothing` is the share of the contrast that is turned round,
-    `token_smoothing` that of the likelihood spread over the vocabulary (0.2 in the paper). As in `sft`:
-    `learning_rate` (the code's), `epochs`, `rank`, `alpha`, `max_length`, `tokens_per_step`, `warmup_share`, `decay`,
-    `precision`.
+    `token_smoothing` that of the likelihood spread over the vocabulary (0.2 in the paper). Beside them the numbers of
+    every tuning (`TuneSettings`), the learning rate that of the code.
     """
 
     rounds: int = 2
@@ -89,13 +90,7 @@ class Settings:
     token_smoothing: float = 0.0
     learning_rate: float = 5e-4
     epochs: float = 1.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
     tokens_per_step: int = 2048
-    warmup_share: float = 0.05
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -171,20 +166,16 @@ def tune(
     from adhere.models.chat import ChatTokenizer
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import fit_units
-    from adhere.training.schedule import Schedule
 
     if settings.rounds < 1 or not records:
         raise DataError(f"hir needs instructions and a round at least, found {len(records)} and {settings.rounds}")
-    numbers = asdict(settings)
-    taken = ("rounds", "samples", "temperature", "top_p", "max_tokens")
-    sampling = {name: numbers.pop(name) for name in taken}
-    loss = Hir(*(numbers.pop(name) for name in ("contrast", "entropy", "smoothing", "token_smoothing")))
-    schedule, chat = Schedule(**numbers, seed=seed), ChatTokenizer(model.weights)
+    loss = Hir(settings.contrast, settings.entropy, settings.smoothing, settings.token_smoothing)
+    schedule, chat = settings.schedule(seed), ChatTokenizer(model.weights)
     prompts = list({content_hash([one.prompt, one.checks]): one for one in records}.values())
     rows, tuned, asked = [one for one in records if one.reply], None, model
     for number in range(settings.rounds):
         if number or not rows:
-            draw = Sampling(sampling["max_tokens"], sampling["temperature"], sampling["top_p"], seed=seed + number)
+            draw = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=seed + number)
             rows += _sampled(answering(asked, "hir"), prompts, draw, settings.samples, progress)
         distinct = list({one.id: one for one in rows}.values())
         encoded = fit_units(_units(distinct, seed, chat), settings.max_length)
@@ -227,7 +218,7 @@ def _units(rows: Sequence[Record], seed: int, chat: Any) -> Iterator[Unit | str]
 
 def prove(lab: Lab) -> Proof:
     """One round on replies of the pool: SFT on those that were right against relabelling on all of them."""
-    from adhere.evals.grade import followed, joined
+    from adhere.evals.grade import followed
     from adhere.evals.lab import WARM
     from adhere.methods.tune import sft
 
@@ -236,13 +227,11 @@ def prove(lab: Lab) -> Proof:
     rows = rows[: lab.count(96)]
     right = [one for one in rows if one.notes["followed"] == 1.0]
     with lab.at("base"):
-        plain = [sft.tune(lab.trainable, right, lab.folder("right", n), sft.Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
-        base = joined([lab.grade(one.model, bench, WARM, [n]) for one, n in zip(plain, lab.seeds, strict=True)])
+        plain = lab.tune_each("right", lambda place, n: sft.tune(lab.trainable, right, place, sft.Settings(), n))
+        base = lab.grade_each(plain, bench, WARM)
     with lab.at("treated"):
-        made = [tune(lab.trainable, rows, lab.folder("hir", n), Settings(rounds=1), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in made))
-        treated = joined([lab.grade(one.model, bench, WARM, [n]) for one, n in zip(made, lab.seeds, strict=True)])
+        made = lab.tune_each("hir", lambda place, n: tune(lab.trainable, rows, place, Settings(rounds=1), n))
+        treated = lab.grade_each(made, bench, WARM)
     names = ("SFT on the replies that were right", "all replies, relabelled")
     outcome = lab.graded_outcome(bench.records, base, treated, names, followed)
     numbers = {"replies": len(rows), "right": len(right), "relabelled": made[0].counts.kept}

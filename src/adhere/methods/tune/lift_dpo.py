@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ from adhere.core.method import Card
 from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Message, Record, user
+from adhere.methods.tune import dpo
 from adhere.verify.text import words
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="DPO on pairs under stated word limits, where keeping to the limit comes first.",
     version="1",
+    family="tuning",
     paper="arXiv:2406.17744",
     seed=23,
     needs=("Trains",),
@@ -60,28 +62,15 @@ LIMITS = (20, 30, 45, 60)  # of the experiment, in turn
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(dpo.Settings):
     """Numbers of pairs and training.
 
-    `decisive` is the share of limits that only the shorter reply keeps to, `fewest` the least limit in words. As in
-    `dpo`: `beta`, `smoothing`, `sft`, `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`, `tokens_per_step`,
-    `warmup_share`, `decay`, `precision`.
+    `decisive` is the share of limits that only the shorter reply keeps to, `fewest` the least limit in words. Beside
+    them those of `dpo`.
     """
 
     decisive: float = 0.5
     fewest: int = 5
-    beta: float = 0.1
-    smoothing: float = 0.0
-    sft: float = 0.2
-    learning_rate: float = 1e-4
-    epochs: float = 1.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
-    tokens_per_step: int = 4096
-    warmup_share: float = 0.1
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 def limited(prompt: Sequence[Message], limit: int) -> tuple[Message, ...]:
@@ -123,7 +112,6 @@ def tune(
     from adhere.training.encode import encode_preferences
     from adhere.training.lora import with_reference
     from adhere.training.losses import Dpo
-    from adhere.training.schedule import Schedule
 
     pairs = [one for one in records if one.reply is not None and one.rejected is not None]
     if not pairs:
@@ -134,9 +122,8 @@ def tune(
     under = [with_limit(one, settings, seed) for one in pairs]
     rows = [*pairs, *(one for one in under if one is not None)]
     encoded = encode_preferences(rows, ChatTokenizer(model.weights), settings.max_length)
-    numbers = {name: value for name, value in asdict(settings).items() if name not in ("decisive", "fewest")}
-    loss = Dpo(numbers.pop("beta"), numbers.pop("smoothing"), numbers.pop("sft"))
-    objective = Objective("lift-dpo", encoded, loss, Schedule(**numbers, seed=seed), with_reference)
+    loss = Dpo(settings.beta, settings.smoothing, settings.sft)
+    objective = Objective("lift-dpo", encoded, loss, settings.schedule(seed), with_reference)
     return adapt(model, objective, place, progress, should_stop)
 
 
@@ -177,9 +164,8 @@ def _under_limits(bench: Benchmark) -> tuple[Benchmark, dict[str, int]]:
 
 def prove(lab: Lab) -> Proof:
     """DPO on pairs for two epochs against LIFT-DPO on the pairs and their limited copies for one."""
-    from adhere.evals.grade import joined, sound
+    from adhere.evals.grade import sound
     from adhere.evals.lab import WARM
-    from adhere.methods.tune import dpo
 
     bench, limits = _under_limits(lab.benchmark("plain", 40))
     pairs = _pairs(lab, lab.count(32))
@@ -191,14 +177,12 @@ def prove(lab: Lab) -> Proof:
     common = {"learning_rate": 3e-4, "tokens_per_step": 1024}
     with lab.at("base"):
         settings = dpo.Settings(epochs=2.0, **common)  # type: ignore[arg-type]
-        plain = [dpo.tune(lab.trainable, pairs, lab.folder("dpo", n), settings, n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
-        base = joined([lab.grade(one.model, bench, drawn, [n]) for one, n in zip(plain, lab.seeds, strict=True)])
+        plain = lab.tune_each("dpo", lambda place, n: dpo.tune(lab.trainable, pairs, place, settings, n))
+        base = lab.grade_each(plain, bench, drawn)
     with lab.at("treated"):
         own = Settings(epochs=1.0, **common)  # type: ignore[arg-type]
-        made = [tune(lab.trainable, pairs, lab.folder("lift", n), own, n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in made))
-        treated = joined([lab.grade(one.model, bench, drawn, [n]) for one, n in zip(made, lab.seeds, strict=True)])
+        made = lab.tune_each("lift", lambda place, n: tune(lab.trainable, pairs, place, own, n))
+        treated = lab.grade_each(made, bench, drawn)
     outcome = lab.graded_outcome(bench.records, base, treated, ("DPO", "LIFT-DPO"), over)
     numbers = {"pairs": float(len(pairs))}
     for name, side in (("DPO", base), ("LIFT-DPO", treated)):

@@ -27,7 +27,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ from adhere.core.progress import Progress, silent
 from adhere.core.proof import Shown
 from adhere.core.record import Message, Record, assistant, user
 from adhere.models.draws import answering
+from adhere.training.schedule import TuneSettings
 from adhere.verify.text import words
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Tune a model to say that it is unsure on questions that it gets wrong itself.",
     version="1",
+    family="tuning",
     paper="arXiv:2311.09677",
     seed=217,
     needs=("Generates", "Trains"),
@@ -73,23 +75,14 @@ CAPITALS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of asking and training.
 
-    The model's own answers have at most `max_tokens` (15 in the code). As in `sft`: `learning_rate`, `epochs`, `rank`,
-    `alpha`, `max_length`, `tokens_per_step`, `warmup_share`, `decay`, `precision`.
+    The model's own answers have at most `max_tokens` (15 in the code). Beside them the numbers of every tuning
+    (`TuneSettings`).
     """
 
     max_tokens: int = 24
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
-    tokens_per_step: int = 1024
-    warmup_share: float = 0.05
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 def knows(answer: str, said: str) -> bool:
@@ -149,17 +142,15 @@ def tune(
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
     from adhere.training.losses import Nll
-    from adhere.training.schedule import Schedule
 
     asked = [one for one in records if one.reply]
     if not asked:
         raise DataError(f"r-tuning needs questions with answers, found none among {len(records)} rows")
-    numbers = asdict(settings)
-    said = answers(answering(model, "r-tuning"), [one.prompt for one in asked], numbers.pop("max_tokens"))
+    said = answers(answering(model, "r-tuning"), [one.prompt for one in asked], settings.max_tokens)
     rows = rows_of(asked, said)
     progress("tune: known", sum(one.reply == SURE for one in rows), len(asked))
     encoded = encode_records(rows, ChatTokenizer(model.weights), settings.max_length)
-    objective = Objective("r-tuning", encoded, Nll(), Schedule(**numbers, seed=seed))
+    objective = Objective("r-tuning", encoded, Nll(), settings.schedule(seed))
     return adapt(model, objective, place, progress, should_stop)
 
 
@@ -194,12 +185,10 @@ def prove(lab: Lab) -> Proof:
     rows = questions()
     train, test = rows[: lab.count(90)], rows[90 : 90 + lab.count(60)]
     with lab.at("base"):
-        plain = [sft.tune(lab.trainable, train, lab.folder("answers", n), sft.Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
+        plain = lab.tune_each("answers", lambda place, n: sft.tune(lab.trainable, train, place, sft.Settings(), n))
         base = [_examined(one.model, test) for one in plain]
     with lab.at("treated"):
-        made = [tune(lab.trainable, train, lab.folder("r-tuning", n), Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in made))
+        made = lab.tune_each("r-tuning", lambda place, n: tune(lab.trainable, train, place, Settings(), n))
         treated = [_examined(one.model, test) for one in made]
     before, after = ([one for part in side for one in part] for side in (base, treated))
     asked = test * len(lab.seeds)

@@ -27,7 +27,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from adhere.core.model import Ask, Generates, Sampling, Trains, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.proof import Shown
 from adhere.core.record import Message, Record, user
+from adhere.training.schedule import TuneSettings
 from adhere.verify.text import sentence_spans, words
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Tune with a length token before every reply; a user may set the token.",
     version="1",
+    family="tuning",
     paper="arXiv:2409.18943",
     seed=214,
     needs=("Trains",),
@@ -73,23 +75,15 @@ _TAG = re.compile(r"\A\s*(?:\[MLT:(?:>?\d+)\]\s*)+")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of the training run.
 
-    `auto` is the share of rows whose token only the reply has, for requests without a target. As in `sft`:
-    `learning_rate`, `epochs`, `rank`, `alpha`, `max_length`, `tokens_per_step`, `warmup_share`, `decay`, `precision`.
+    `auto` is the share of rows whose token only the reply has, for requests without a target. Beside
+    it the numbers of every tuning (`TuneSettings`).
     """
 
     auto: float = 0.25
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    rank: int = 16
-    alpha: float = 32.0
     max_length: int = 1280
-    tokens_per_step: int = 1024
-    warmup_share: float = 0.05
-    decay: str = "cosine"
-    precision: str = "auto"
 
 
 def within(text: str, target: str, band: int) -> bool:
@@ -143,11 +137,8 @@ def tune(
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
     from adhere.training.losses import Nll
-    from adhere.training.schedule import Schedule
 
-    numbers = asdict(settings)
-    share = numbers.pop("auto")
-    found = [labelled(one, random.Random(f"ruler/{seed}/{one.id}").random() < share) for one in records]
+    found = [labelled(one, random.Random(f"ruler/{seed}/{one.id}").random() < settings.auto) for one in records]
     rows = [one for one in found if one is not None]
     if not rows:
         raise DataError(
@@ -155,7 +146,7 @@ def tune(
             "Lengths between these targets are left out, as in the paper's code.",
         )
     encoded = encode_records(rows, ChatTokenizer(model.weights), settings.max_length)
-    objective = Objective("ruler", encoded, Nll(), Schedule(**numbers, seed=seed))
+    objective = Objective("ruler", encoded, Nll(), settings.schedule(seed))
     return adapt(model, objective, place, progress, should_stop)
 
 
@@ -177,12 +168,10 @@ def prove(lab: Lab) -> Proof:
     pairs = [(one, target) for one in asked for target in targets]
     in_words = [(user(IN_WORDS.format(instruction=one.instruction, target=target)),) for one, target in pairs]
     with lab.at("base"):
-        plain = [sft.tune(lab.trainable, rows, lab.folder("plain", n), sft.Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
+        plain = lab.tune_each("plain", lambda place, n: sft.tune(lab.trainable, rows, place, sft.Settings(), n))
         base = [_said(one.model, in_words, n) for one, n in zip(plain, lab.seeds, strict=True)]
     with lab.at("treated"):
-        made = [tune(lab.trainable, rows, lab.folder("ruler", n), Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in made))
+        made = lab.tune_each("ruler", lambda place, n: tune(lab.trainable, rows, place, Settings(), n))
         tagged = [ordered(one.prompt, target) for one, target in pairs]
         treated = [_said(one.model, tagged, n) for one, n in zip(made, lab.seeds, strict=True)]
     return _proof(lab, pairs, base, treated)

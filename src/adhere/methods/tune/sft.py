@@ -22,7 +22,7 @@ Left out: full tuning, dropout by default, NEFTune noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from adhere.core.method import Card
 from adhere.core.model import Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
+from adhere.training.schedule import TuneSettings
 
 if TYPE_CHECKING:
     from adhere.core.proof import Proof
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Likelihood of the assistant's tokens, packed, through a LoRA adapter.",
     version="1",
+    family="tuning",
     paper="arXiv:2106.09685",
     needs=("Trains",),
     claim="Tuning on the model's own replies that passed their checks follows more constraints than no tuning.",
@@ -47,26 +49,8 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Numbers of the training run; tokens where not said otherwise.
-
-    `learning_rate` is the highest of the schedule; `epochs` may be a fraction; `rank` and `alpha` are those of the
-    adapter, whose update is scaled by alpha / rank; rows longer than `max_length` are left out; `tokens_per_step` is
-    the size of an optimiser step; `warmup_share` is a share of all steps, `decay` cosine, linear or constant;
-    `weight_decay` and `dropout` act on the adapter; `precision` is auto, bf16 or fp32.
-    """
-
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
-    tokens_per_step: int = 1024
-    warmup_share: float = 0.05
-    decay: str = "cosine"
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-    precision: str = "auto"
+class Settings(TuneSettings):
+    """The numbers of every tuning (`TuneSettings`), and no further ones."""
 
 
 def tune(
@@ -83,16 +67,14 @@ def tune(
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
     from adhere.training.losses import Nll
-    from adhere.training.schedule import Schedule
 
     encoded = encode_records(records, ChatTokenizer(model.weights), settings.max_length)
-    schedule = Schedule(**asdict(settings), seed=seed)
-    return adapt(model, Objective("sft", encoded, Nll(), schedule), place, progress, should_stop)
+    return adapt(model, Objective("sft", encoded, Nll(), settings.schedule(seed)), place, progress, should_stop)
 
 
 def prove(lab: Lab) -> Proof:
     """The model as it is against the model tuned for an epoch on what it got right itself, one tuning per seed."""
-    from adhere.evals.grade import all_followed, joined
+    from adhere.evals.grade import all_followed
     from adhere.evals.lab import WARM
 
     bench = lab.benchmark("seen", 60)
@@ -100,7 +82,7 @@ def prove(lab: Lab) -> Proof:
     with lab.at("base"):
         base = lab.grade(lab.model, bench, WARM)
     with lab.at("treated"):
-        tuned = [tune(lab.trainable, rows, lab.folder("sft", n), Settings(epochs=1.0), n).model for n in lab.seeds]
-        treated = joined([lab.grade(one, bench, WARM, [n]) for one, n in zip(tuned, lab.seeds, strict=True)])
+        tuned = lab.tune_each("sft", lambda place, n: tune(lab.trainable, rows, place, Settings(epochs=1.0), n))
+        treated = lab.grade_each(tuned, bench, WARM)
     outcome = lab.graded_outcome(bench.records, base, treated, ("not tuned", "tuned"))
     return lab.proof("sft", CARD, outcome)

@@ -26,7 +26,7 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +35,7 @@ from adhere.core.method import Card
 from adhere.core.model import Generates, Scored, Scores, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record
+from adhere.training.schedule import TuneSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 CARD = Card(
     summary="Likelihood plus a Mixup loss between confident and unconfident examples.",
     version="1",
+    family="tuning",
     paper="arXiv:2410.05248",
     seed=15,
     needs=("Trains",),
@@ -60,27 +62,18 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TuneSettings):
     """Numbers of Mixup and training.
 
     `mixup` weights the Mixup loss (the paper's 0.2), `shape` is the a of Beta(a, a) (0.5), `checkpoints` of the
-    reference epoch give the confidence. As in `sft`: `learning_rate`, `epochs` (3 in the paper), `rank`, `alpha`,
-    `max_length`, `tokens_per_step`, `warmup_share`, `decay`, `weight_decay` (0.1 in the paper) and `precision`.
+    reference epoch give the confidence. Beside them the numbers of every tuning (`TuneSettings`); the paper has 3
+    epochs and a weight decay of 0.1.
     """
 
     mixup: float = 0.2
     shape: float = 0.5
     checkpoints: int = 3
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    rank: int = 16
-    alpha: float = 32.0
-    max_length: int = 768
-    tokens_per_step: int = 1024
     warmup_share: float = 0.1
-    decay: str = "cosine"
-    weight_decay: float = 0.0
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -177,19 +170,17 @@ def tune(
     from adhere.models.chat import ChatTokenizer
     from adhere.training.adapt import Objective, adapt
     from adhere.training.encode import encode_records
-    from adhere.training.schedule import Schedule
 
-    numbers = asdict(settings)
-    loss = SftMix(numbers.pop("mixup"), numbers.pop("shape"), seed)
-    checkpoints = numbers.pop("checkpoints")
-    if checkpoints < 1 or loss.shape <= 0:
-        raise DataError(f"sftmix needs checkpoints and a shape above 0, found {checkpoints} and {loss.shape}")
-    schedule = Schedule(**numbers, seed=seed)
+    if settings.checkpoints < 1 or settings.shape <= 0:
+        raise DataError(
+            f"sftmix needs checkpoints and a shape above 0, found {settings.checkpoints} and {settings.shape}"
+        )
+    loss, schedule = SftMix(settings.mixup, settings.shape, seed), settings.schedule(seed)
     encoded = encode_records(records, ChatTokenizer(model.weights), settings.max_length)
 
     def prepare(trainee: LoraTrainee, units: Sequence[Unit]) -> list[Unit]:
         progress("tune: reference epoch", 0, None, "how confident the model is of each row")
-        return paired(units, confidence(trainee, units, schedule, checkpoints), seed)
+        return paired(units, confidence(trainee, units, schedule, settings.checkpoints), seed)
 
     return adapt(model, Objective("sftmix", encoded, loss, schedule, prepare), place, progress, should_stop)
 
@@ -207,12 +198,11 @@ def prove(lab: Lab) -> Proof:
     held = [one for one in rows if one.instruction not in known][: lab.count(48)] or train
     as_warm = sft.Settings(warmup_share=Settings().warmup_share)
     with lab.at("base"):
-        plain = [sft.tune(lab.trainable, train, lab.folder("plain", n), as_warm, n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens for one in plain))
+        plain = lab.tune_each("plain", lambda place, n: sft.tune(lab.trainable, train, place, as_warm, n))
         base = [one for tuned in plain for one in _losses(tuned.model, held)]
     with lab.at("treated"):
-        made = [tune(lab.trainable, train, lab.folder("mixed", n), Settings(), n) for n in lab.seeds]
-        lab.ledger.book_training(sum(one.report.tokens + one.counts.tokens for one in made))  # and the reference epoch
+        made = lab.tune_each("mixed", lambda place, n: tune(lab.trainable, train, place, Settings(), n))
+        lab.ledger.book_training(sum(one.counts.tokens for one in made))  # the reference epoch
         treated = [one for tuned in made for one in _losses(tuned.model, held)]
     untuned = _losses(lab.model, held)
     outcome = Outcome(

@@ -1,0 +1,36 @@
+"""Stored proofs come out as they did: those whose code has changed since, else the quickest one, within a time."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from adhere.app.proving import proved, shared_tuning
+from adhere.evals.lab import Lab
+from adhere.methods.catalogue import entries, load
+from adhere.methods.proofs import read_proof, status_of
+from adhere.models.resolve import open_model
+
+MINUTES = 8.0  # of CI that proofs may take; what does not fit is named, and is for its author to run
+
+pytestmark = [pytest.mark.slow, pytest.mark.real]
+
+
+def test_what_changed_holds_or_falls_as_before(tmp_path: Path) -> None:
+    known = [(one, proof) for one in entries() if (proof := read_proof(one.name)) is not None]
+    if not known:
+        pytest.skip("no proof is stored")
+    stale = [pair for pair in known if status_of(*pair) == "stale"]
+    waiting = sorted(stale or known, key=lambda pair: pair[1].seconds)[: None if stale else 1]
+    model, left = open_model("smollm2-135m"), MINUTES * 60
+    while waiting and waiting[0][1].seconds <= left:
+        (found, stored), began = waiting.pop(0), time.monotonic()
+        lab = Lab(model, tmp_path / found.name, tuner=shared_tuning(), seeds=stored.seeds)
+        again = proved(load(found), lab, found)
+        assert again.holds == stored.holds, f"{found.name} {again.verdict}; stored: {stored.verdict}"
+        left -= time.monotonic() - began
+    for found, _ in waiting:
+        warnings.warn(f"stale, and not proved again for want of time: adhere prove {found.name}", stacklevel=1)
