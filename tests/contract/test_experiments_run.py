@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adhere.app.comparing import Race, compare
 from adhere.app.proving import shared_tuning
 from adhere.core.model import Ask
 from adhere.core.record import Record, user
@@ -48,3 +49,26 @@ def test_the_experiment_runs(entry: Entry, tmp_path: Path) -> None:
     lab = Lab(model, tmp_path / "models", tuner=shared_tuning(), smoke=True)
     proof = check_proof(load(entry), lab)
     assert proof.seconds >= 0
+
+
+def test_methods_of_every_arrow_are_compared_within_a_budget(tmp_path: Path) -> None:
+    model = ScriptedModel(now_right_now_wrong, weights=tiny_weights(tmp_path / "weights"))
+    lab = Lab(model, tmp_path / "models", tuner=shared_tuning(), smoke=True)
+    names, budget = ("best-of-n", "rnr", "ifd", "sft", "dpo"), 12_000
+    found = compare(lab, Race(names, "seen", 4, budget, 1))
+    assert [one.name for one in found.members] == ["none", *names]
+    assert found.pool == lab.tokens("pool") > 0
+    none, *others = found.members
+    assert all(none.tokens < one.tokens <= budget for one in others)
+    assert [one.not_judged for one in others] == [0] * len(names)
+    assert f"{found.pool:,} tokens beside these" in found.in_words()
+
+
+def test_rows_are_left_out_until_their_training_fits(tmp_path: Path) -> None:
+    model = ScriptedModel(now_right_now_wrong, weights=tiny_weights(tmp_path / "weights"))
+    spent = []
+    for budget in (6_000, 60_000):
+        lab = Lab(model, tmp_path / str(budget), tuner=shared_tuning(), smoke=True)
+        spent.append(compare(lab, Race(("sft",), "seen", 4, budget, 1)).members[1].tokens)
+        assert spent[-1] <= budget
+    assert spent[0] < spent[1]

@@ -13,6 +13,7 @@ from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof, sample_records
 from adhere.methods.synth import unnatural_instructions
 from adhere.methods.synth.unnatural_instructions import (
+    MORE,
     Example,
     Settings,
     demonstrations,
@@ -65,7 +66,9 @@ def test_sets_of_three_are_fixed_by_the_seed_and_shown_without_outputs() -> None
     assert [len(one) for one in sets] == [3] * 5
     assert sets == demonstrations(records, Settings(), 1) != demonstrations(records, Settings(), 2)
     assert fields(records[4]) == Example("Do thing 4.", "with 4", "Be brief.")
-    assert prompt(sets[0]).endswith("Constraints: Be brief.\n\nExample 4")
+    said = prompt(sets[0])
+    assert [one.role for one in said] == ["user", "assistant"] * 3 + ["user"]
+    assert said[1].text.endswith("Constraints: Be brief.")
 
 
 def test_rewordings_are_new_and_unlike_each_other() -> None:
@@ -78,7 +81,7 @@ def script(ask: Ask) -> str:
     text = ask.messages[-1].text
     if text.endswith("In other words:"):
         return f" Could you put these words in order, way {ask.sample % 2}?"
-    return FOURTH.replace("tea", f"tea{ask.sample}") if text.endswith("Example 4") else "ant, bee, and then tea"
+    return FOURTH.replace("tea", f"tea{ask.sample}") if text == MORE else "ant, bee, and then tea"
 
 
 def test_the_core_has_its_constraints_and_the_rewordings_have_not() -> None:
@@ -91,7 +94,7 @@ def test_the_core_has_its_constraints_and_the_rewordings_have_not() -> None:
 
 
 def test_an_output_that_is_none_drops_the_example() -> None:
-    model = ScriptedModel(lambda ask: FOURTH if "Example 4" in ask.messages[-1].text else "")
+    model = ScriptedModel(lambda ask: FOURTH if ask.messages[-1].text == MORE else "")
     (gone,) = synth(sample_records(), model, Settings(count=1), 0)
     assert isinstance(gone, Dropped)
     assert gone.reason.startswith("guard: empty")

@@ -20,7 +20,7 @@ def commands() -> list[list[str]]:
 
 
 def test_the_page_has_commands_to_run() -> None:
-    assert {words[0] for words in commands()} == {"synth", "evaluate", "verify", "select", "report"}
+    assert {words[0] for words in commands()} == {"synth", "evaluate", "verify", "select", "report", "compare"}
 
 
 @pytest.mark.slow

@@ -192,7 +192,7 @@ def is_alive(pid: int) -> bool:
 @needs_ray
 @pytest.mark.slow
 def test_a_ray_cluster_gives_what_one_process_gives(tmp_path: Path) -> None:
-    """All four verbs, in one process that joins its local cluster once."""
+    """All verbs that share their work, in one process that joins its local cluster once."""
     (tmp_path / "prompts.jsonl").write_text(
         "".join(
             json.dumps({"prompt": f"Explain tree {n}.", "checks": [{"kind": "punctuation:no_comma"}]}) + "\n"
@@ -217,6 +217,8 @@ for name, how in (("one", ()), ("two", ("--ray", "auto"))):
     run(name, "verify", "one-rows.jsonl", "--shard-rows", "20", *how, "-o", f"{name}-verify.jsonl")
     run(name, "select", "verified", "one-rows.jsonl", "--shard-rows", "20", *how, "-o", f"{name}-select.jsonl")
     run(name, "evaluate", "heldout", "--limit", "6", *model, *how, "-o", f"{name}-evaluate.jsonl")
+    run(name, "prove", "best-of-n", "mbr", "--seeds", "1", *model, *how)
+    run(name, "compare", "best-of-n", "mbr", "--limit", "4", "--seeds", "1", *model, *how)
 """
     environment = {**os.environ, "ADHERE_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
@@ -227,6 +229,23 @@ for name, how in (("one", ()), ("two", ("--ray", "auto"))):
     assert len(outputs) == 8
     for path in outputs:
         assert path.read_bytes() == path.with_name(path.name.replace("one-", "two-")).read_bytes(), path.name
+    found = [sorted(filter(None, map(told, tmp_path.glob(f"{name}/*/*.json")))) for name in ("one", "two")]
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
+
+
+def told(path: Path) -> str:
+    """A proof or a comparison without its times; empty for other files."""
+    if path.name not in ("proof.json", "comparison.json"):
+        return ""
+    return json.dumps(untimed(json.loads(path.read_bytes())))
+
+
+def untimed(found: object) -> object:
+    """Without the seconds that it took, wherever they stand."""
+    if isinstance(found, dict):
+        return {name: untimed(value) for name, value in found.items() if name != "seconds"}
+    return [untimed(value) for value in found] if isinstance(found, list) else found
 
 
 @needs_ray

@@ -35,6 +35,17 @@ def test_every_member_is_paired_with_every_other(tmp_path: Path) -> None:
     assert "<script" not in page
 
 
+def test_members_run_by_workers_are_what_they_are_in_one_process(tmp_path: Path) -> None:
+    words = ("best-of-n", "mbr", "--limit", "4", "--seeds", "1")
+    alone, shared = (
+        compared(tmp_path / name, *words, *how) for name, how in (("one", ()), ("two", ("--workers", "2")))
+    )
+    for found in (alone, shared):
+        for one in found["members"]:
+            assert one.pop("seconds") >= 0
+    assert alone == shared
+
+
 def test_the_report_is_made_again_from_the_folder(tmp_path: Path) -> None:
     compared(tmp_path, "best-of-n", "--limit", "4", "--seeds", "1")
     (folder,) = tmp_path.iterdir()

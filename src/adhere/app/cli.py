@@ -298,6 +298,8 @@ def show(method: str, as_json: bool) -> None:
 @click.option("--seeds", type=click.IntRange(1, 20), metavar="N", help="Seeds 0 to N-1.  [default: 3]")
 @click.option("--keep", is_flag=True, help="Store the proof beside the methods, for the catalogue.")
 @only_runs_option
+@workers_option
+@ray_option
 @cache_option
 @json_option
 def prove(methods: tuple[str, ...], choose: str | None, **options: Any) -> None:
@@ -315,6 +317,8 @@ def prove(methods: tuple[str, ...], choose: str | None, **options: Any) -> None:
 @click.option("--seeds", type=click.IntRange(1, 20), default=3, show_default=True, help="Seeds 0 to N-1.")
 @limit_option
 @only_runs_option
+@workers_option
+@ray_option
 @cache_option
 @json_option
 def compare(methods: tuple[str, ...], **options: Any) -> None:

@@ -277,7 +277,7 @@ def resume_command(
         if verb == "prove":
             return proving.go_on(chosen, as_json, use_cache)
         if verb == "compare":
-            return comparing.go_on(chosen, as_json, use_cache)
+            return comparing.go_on(chosen, as_json, use_cache, executor)
         return improve.go_on(chosen, as_json, use_cache, executor)
 
 

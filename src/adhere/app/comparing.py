@@ -11,8 +11,9 @@ rest, and what is not answered when the budget is used up is not judged.
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from adhere.app.display import TerminalProgress, say
 from adhere.app.output import check_folder, print_json
 from adhere.app.proving import shared_tuning
 from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, working
+from adhere.app.workers import executor_for
 from adhere.core.comparison import Compared, Duel, Member, duel_of
 from adhere.core.errors import EXIT_FINE, SettingsError, StoreError, did_you_mean
+from adhere.core.executor import Executor, in_order
 from adhere.core.model import Generates
 from adhere.core.record import Record
 from adhere.core.statistics import Share, paired_difference
@@ -36,6 +39,7 @@ from adhere.evals.lab import WARM, Lab
 from adhere.methods.calling import call
 from adhere.methods.catalogue import Entry, entry, load
 from adhere.models.budget import Budget, Ledger, metered, parse_budget
+from adhere.models.distributed import Opening, anywhere, opened
 from adhere.models.scoring import encode_pair
 from adhere.store.files import explained, write_atomically
 from adhere.store.run import Plan, Run
@@ -59,20 +63,40 @@ class Race(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: int
 
 
+class MemberJob(msgspec.Struct, frozen=True):
+    """A member of a race for a worker: its name, how many tokens its answers are kept, and the model."""
+
+    race: Race
+    name: str
+    answers: int
+    opening: Opening
+    use_cache: bool
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What a member said, for all prompts and seeds, and what that cost."""
+
+    rows: tuple[Row, ...]
+    tokens: int
+    seconds: float
+
+
 def compare_command(names: Sequence[str], **options: Any) -> int:
     """Compare methods with one another and with the model as it is."""
     race = _race(names, options)
     check_folder(options["runs_folder"], "--runs")
     model = open_generator(options["model_name"])
     plan = Plan("compare", msgspec.to_builtins(race), model_inputs(options["model_name"], model))
-    run = begin_run(options["runs_folder"], plan, {})
-    return _work(run, race, model, options["as_json"], not options["no_cache"])
+    with executor_for(options["workers"], options["ray"]) as executor:
+        run = begin_run(options["runs_folder"], plan, {})
+        return _work(run, race, model, options["as_json"], not options["no_cache"], executor)
 
 
-def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
+def go_on(folder: Path, as_json: bool, use_cache: bool, executor: Executor | None = None) -> int:
     """`adhere resume` of a comparison: walk it again, asking only for what is missing."""
     plan = plan_of(folder, "compare", lambda one: msgspec.convert(one.settings, Race), MODEL_INPUTS)
-    return _work(Run.open(folder), msgspec.convert(plan.settings, Race), model_of(plan), as_json, use_cache)
+    race = msgspec.convert(plan.settings, Race)
+    return _work(Run.open(folder), race, model_of(plan), as_json, use_cache, executor)
 
 
 def read_comparison(folder: Path) -> Compared:
@@ -103,12 +127,19 @@ def _race(names: Sequence[str], options: dict[str, Any]) -> Race:
     return Race(tuple(one.name for one in chosen), options["on"], options["limit"] or 60, budget, options["seeds"])
 
 
-def _work(run: Run, race: Race, model: Generates, as_json: bool, use_cache: bool) -> int:
+def _work(run: Run, race: Race, model: Generates, as_json: bool, use_cache: bool, executor: Executor | None) -> int:
     run.stage = "compare"
+    opening = Opening(anywhere(run.plan.inputs["model_name"]), model.fingerprint)
+
+    def elsewhere(names: Sequence[str], answers: int) -> Iterator[Ran]:
+        assert executor is not None
+        jobs = [MemberJob(race, one, answers, opening, use_cache) for one in names]
+        return in_order(executor.run(run_elsewhere, jobs, named=lambda job: job.name))
+
     with working(run), TerminalProgress() as progress, through_cache(model, use_cache) as asked:
         place, seeds = run.folder / "models", range(race.seeds)
         lab = Lab(run.remember(asked), place, tuner=shared_tuning(progress), seeds=seeds, progress=progress)
-        found = compare(lab, race)
+        found = compare(lab, race, elsewhere if executor is not None else None)
     write_atomically(run.folder / "comparison.json", [msgspec.json.encode(found), b"\n"])
     write_comparison_page(found, run.folder / "report.html")
     run.finish()
@@ -117,25 +148,23 @@ def _work(run: Run, race: Race, model: Generates, as_json: bool, use_cache: bool
     return EXIT_FINE
 
 
-def compare(lab: Lab, race: Race) -> Compared:
-    """Run every method for every seed, grade what it made, and pair all with one another."""
+def compare(lab: Lab, race: Race, elsewhere: Callable[[Sequence[str], int], Iterator[Ran]] | None = None) -> Compared:
+    """Run every method for every seed, grade what it made, and pair all with one another.
+
+    `elsewhere` runs members in other processes, given their names and the tokens that are kept for answers; the pool
+    and the model as it is are asked here, so that those find the replies in the call cache.
+    """
     bench = lab.benchmark(race.on, race.prompts)
     metric = followed if race.on == "seen" else sound
-    members: list[Member] = []
-    scores: dict[str, list[Share]] = {}
     with lab.at("pool"):
         if any(entry(name).arrow != "synth" for name in race.methods):
             lab.pool(*POOL)
-    for name in (NOTHING, *race.methods):
-        began, ledger, rows = time.monotonic(), Ledger(), list[Row]()
-        for number, seed in enumerate(lab.seeds, 1):
-            limit = Budget(None if race.budget is None else race.budget * number)
-            answers = int(members[0].tokens * RESERVED) // len(lab.seeds) if members else 0
-            model = _made(lab, None if name == NOTHING else entry(name), seed, ledger, limit, answers)
-            rows += lab.grade(model, bench, WARM, [seed]).rows
-        scores[name] = [metric(row) for row in rows]
-        members.append(_member(name, rows, scores[name], ledger, time.monotonic() - began))
-    units = [(record.id) for _ in lab.seeds for record in bench.records]
+    runs = [ran(lab, race, NOTHING, 0)]
+    answers = int(runs[0].tokens * RESERVED) // len(lab.seeds)
+    runs += elsewhere(race.methods, answers) if elsewhere else [ran(lab, race, one, answers) for one in race.methods]
+    names = (NOTHING, *race.methods)
+    scores = {name: [metric(row) for row in one.rows] for name, one in zip(names, runs, strict=True)}
+    units = [record.id for _ in lab.seeds for record in bench.records]
     return Compared(
         on=bench.name,
         measured="constraints followed" if race.on == "seen" else "sound replies",
@@ -144,9 +173,26 @@ def compare(lab: Lab, race: Race) -> Compared:
         budget=race.budget,
         pool=lab.tokens("pool"),
         model=lab.model.name,
-        members=tuple(members),
-        duels=tuple(_duels([one.name for one in members], scores, units)),
+        members=tuple(_member(name, scores[name], one) for name, one in zip(names, runs, strict=True)),
+        duels=tuple(_duels(names, scores, units)),
     )
+
+
+def ran(lab: Lab, race: Race, name: str, answers: int) -> Ran:
+    """What a member says to all prompts, seed by seed; about `answers` tokens of a budget are left for that."""
+    bench, began, ledger, rows = lab.benchmark(race.on, race.prompts), time.monotonic(), Ledger(), list[Row]()
+    for number, seed in enumerate(lab.seeds, 1):
+        limit = Budget(None if race.budget is None else race.budget * number)
+        model = _made(lab, None if name == NOTHING else entry(name), seed, ledger, limit, answers)
+        rows += lab.grade(model, bench, WARM, [seed]).rows
+    return Ran(tuple(rows), ledger.total.tokens, time.monotonic() - began)
+
+
+def run_elsewhere(job: MemberJob) -> Iterator[Ran]:
+    """What a member of a race did; what a worker does."""
+    with tempfile.TemporaryDirectory() as place, through_cache(opened(job.opening), job.use_cache) as model:
+        lab = Lab(model, Path(place), tuner=shared_tuning(), seeds=range(job.race.seeds))
+        yield ran(lab, job.race, job.name, job.answers)
 
 
 def _made(lab: Lab, found: Entry | None, seed: int, ledger: Ledger, limit: Budget, answers: int) -> Generates:
@@ -200,14 +246,13 @@ def _within(rows: Iterable[Record], lab: Lab, limit: int | None) -> list[Record]
     return kept
 
 
-def _member(name: str, rows: Sequence[Row], scores: Sequence[Share], ledger: Ledger, seconds: float) -> Member:
+def _member(name: str, scores: Sequence[Share], done: Ran) -> Member:
     judged = [score for score in scores if score is not None]
-    spent = ledger.total
     return Member(
         name=name,
         score=sum(judged) / len(judged) if judged else None,
-        tokens=spent.tokens,
-        seconds=round(seconds, 1),
+        tokens=done.tokens,
+        seconds=round(done.seconds, 1),
         not_judged=len(scores) - len(judged),
     )
 

@@ -2,11 +2,14 @@
 
 The folder holds `proof.json` and `report.html`. With `--keep` the proof is stored beside the methods too, where
 `adhere list` reads it and the catalogue is made from it: that is for those who work on the methods themselves.
+
+A proof is a job (`proved_in_a_folder`), which `--workers` and `--ray` give to others as a whole: a worker works in a
+run folder of its own, and what it found is brought here where the machine is another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +22,9 @@ from adhere.app.display import TerminalProgress, say
 from adhere.app.output import check_folder, print_json
 from adhere.app.proof_page import write_proof_page
 from adhere.app.session import begin_run, model_inputs, model_of, plan_of, working
+from adhere.app.workers import executor_for
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, SettingsError
+from adhere.core.executor import OneProcess, in_order
 from adhere.core.model import Generates, Trains
 from adhere.core.progress import Progress, silent
 from adhere.core.proof import Proof
@@ -27,6 +32,7 @@ from adhere.core.record import Record
 from adhere.evals.lab import SEEDS, Lab, Trained, Tuner
 from adhere.methods.catalogue import Entry, entries, entry, load
 from adhere.methods.proofs import fingerprint, has_experiment, read_proof, status_of, write_proof
+from adhere.models.distributed import Opening, anywhere, opened
 from adhere.store.run import Plan, Run
 
 TUNER = "sft"
@@ -45,15 +51,62 @@ def shared_tuning(progress: Progress = silent) -> Tuner:
     return tuned
 
 
+class ProofJob(msgspec.Struct, frozen=True):
+    """A proof to make: of which method, on which model (`spec` as a person named it), with which seeds, where."""
+
+    method: str
+    spec: str
+    opening: Opening
+    seeds: tuple[int, ...]
+    runs: str
+    use_cache: bool
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A proof, and the run folder that it was made in."""
+
+    proof: Proof
+    folder: str
+
+
 def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> int:
     """Prove the methods named, or those that `choose` says: `all` with an experiment, or `stale`."""
     chosen = _chosen(names, choose)
     check_folder(options["runs_folder"], "--runs")
-    model = open_generator(options["model_name"])
-    outcomes = [_begin(one, model, options) for one in chosen]
+    spec, runs = options["model_name"], str(options["runs_folder"].absolute())
+    opening = Opening(anywhere(spec), open_generator(spec).fingerprint)
+    seeds = SEEDS if options["seeds"] is None else tuple(range(options["seeds"]))
+    jobs = [ProofJob(one.name, spec, opening, seeds, runs, not options["no_cache"]) for one in chosen]
+    outcomes: list[Proof] = []
+    with executor_for(options["workers"], options["ray"]) as executor:
+        made = (executor or OneProcess()).run(proved_in_a_folder, jobs, named=lambda job: f"the proof of {job.method}")
+        for found, one in zip(chosen, in_order(made), strict=True):
+            _bring_here(one, found, options["keep"])
+            outcomes.append(one.proof)
     if options["as_json"]:
         print_json(outcomes if choose or len(outcomes) > 1 else outcomes[0])
     return EXIT_FINE if all(one.holds for one in outcomes) else EXIT_NOT_MET
+
+
+def proved_in_a_folder(job: ProofJob) -> Iterator[Made]:
+    """The proof of a job, made in a run folder of its own; what a worker does."""
+    found, model = entry(job.method), opened(job.opening)
+    settings = {"method": found.name, "code": fingerprint(found), "seeds": list(job.seeds)}
+    run = begin_run(Path(job.runs), Plan("prove", settings, model_inputs(job.spec, model)), {})
+    yield Made(_work(run, found, model, use_cache=job.use_cache), str(run.folder))
+
+
+def _bring_here(made: Made, found: Entry, keep: bool) -> None:
+    """Say what came out, store it where it is to be kept, and write what a worker of another machine left there."""
+    folder = Path(made.folder)
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        write_proof(made.proof, folder / "proof.json")
+        write_proof_page(made.proof, found, folder / "report.html")
+    if keep:
+        write_proof(made.proof)
+    say(f"{found.name} {made.proof.verdict}")
+    say(f"Report: {folder / 'report.html'}")
 
 
 def _chosen(names: Sequence[str], choose: str | None) -> list[Entry]:
@@ -69,14 +122,6 @@ def _chosen(names: Sequence[str], choose: str | None) -> list[Entry]:
     return chosen
 
 
-def _begin(found: Entry, model: Generates, options: dict[str, Any]) -> Proof:
-    seeds = list(SEEDS if options["seeds"] is None else range(options["seeds"]))
-    settings = {"method": found.name, "code": fingerprint(found), "seeds": seeds}
-    plan = Plan("prove", settings, model_inputs(options["model_name"], model))
-    run = begin_run(options["runs_folder"], plan, {})
-    return _work(run, found, model, keep=options["keep"], use_cache=not options["no_cache"])
-
-
 def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
     """`adhere resume` of a proof: walk it again, asking only for what is missing."""
     plan = plan_of(folder, "prove", lambda one: entry(one.settings["method"]), frozenset({"model", "model_name"}))
@@ -85,13 +130,14 @@ def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
         raise SettingsError(
             f"{found.name} has changed since this proof began", f"Begin anew: adhere prove {found.name}"
         )
-    proof = _work(Run.open(folder), found, model_of(plan), keep=False, use_cache=use_cache)
+    proof = _work(Run.open(folder), found, model_of(plan), use_cache=use_cache)
+    _bring_here(Made(proof, str(folder)), found, keep=False)
     if as_json:
         print_json(proof)
     return EXIT_FINE if proof.holds else EXIT_NOT_MET
 
 
-def _work(run: Run, found: Entry, model: Generates, *, keep: bool, use_cache: bool) -> Proof:
+def _work(run: Run, found: Entry, model: Generates, *, use_cache: bool) -> Proof:
     say(f"{found.name}: {found.card.claim}")
     run.stage = "prove"
     with working(run), TerminalProgress() as progress, through_cache(model, use_cache) as asked:
@@ -101,10 +147,6 @@ def _work(run: Run, found: Entry, model: Generates, *, keep: bool, use_cache: bo
     write_proof(proof, run.folder / "proof.json")
     write_proof_page(proof, found, run.folder / "report.html")
     run.finish()
-    if keep:
-        write_proof(proof)
-    say(f"{found.name} {proof.verdict}")
-    say(f"Report: {run.folder / 'report.html'}")
     return proof
 
 

@@ -25,7 +25,7 @@ from adhere.training.losses import Loss
 from adhere.training.packing import Batch, fingerprint, plan_batches
 from adhere.training.schedule import Schedule
 
-CHECKED_ROWS = 32
+CHECKED_ROWS = 8  # a matrix that is merged or written wrongly shows in each of them
 CHECKPOINT_STEPS = 25
 FILES = ("adapter", "merged", "model.gguf")
 

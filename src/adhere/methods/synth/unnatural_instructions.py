@@ -13,9 +13,11 @@ The idea in five lines:
 What the paper says: 15 seed examples in five sets of three; nucleus sampling with p 0.99 and text-davinci-002; 68,478
 core examples, 240,670 with rewordings (97.5 % of the instructions got two); in a sample of 200, 56.5 % were right
 throughout. Its repository holds data only, so the code of the filters is not known; the last two are from memory.
-What we do: the same with prompts of our own for a chat model. Seeds are the records given: text after the first blank
-line is the input, `notes["constraints"]` the constraints, "None." where there are none. Sets of three are fixed by the
-seed of the run, as in the paper, and taken in turn. A reworded instruction must be new, and no copy of the original.
+What we do: the same with prompts of our own. The examples are turns of a dialogue, since a chat model that is shown a
+list to go on with answers it instead (none of 150 replies of the 135M model had the fields). Seeds are the records
+given: text after the first blank line is the input, `notes["constraints"]` the constraints, "None." where there are
+none. Sets of three are fixed by the seed of the run, as in the paper, and taken in turn. A reworded instruction must be
+new, and no copy of the original.
 Left out: nothing of the pipeline. The paper's result is a tuned 11B model that rivals others; at 135M the proof looks
 at what shown examples do for the yield of valid, new examples.
 """
@@ -33,7 +35,7 @@ import msgspec
 from adhere.core.method import Card
 from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
-from adhere.core.record import Record, assistant, user
+from adhere.core.record import Message, Record, assistant, user
 from adhere.core.step import Dropped
 from adhere.verify.guard import degenerate
 
@@ -57,6 +59,7 @@ INTRODUCTION = (
     "Write one more example of a task, different from all others. Give it an instruction, the input that it is "
     "about, and the constraints on the output (None. where there are none), each on a line of its own."
 )
+MORE = "One more, different from all above."
 DESCRIBED = INTRODUCTION + "\n\nBegin the lines with Instruction:, Input: and Constraints:"
 OUTPUT = "{instruction}\n\n{input}\n\nThe output has to meet this: {constraints}"
 REWORD = """Say the same request in a free, everyday way, and keep its meaning. Write only the new request.
@@ -116,9 +119,9 @@ def synth(
     `notes["example"]` holds the fields, `notes["reworded"]` says whether the row is a rewording.
     """
     demos = demonstrations(records, settings, seed)
-    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, stop=("Example 5",), seed=seed)
+    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=seed)
     shown = [demos[at % len(demos)] for at in range(settings.count if demos else 0)]
-    asks = [Ask((user(prompt(set_of)),), sampling, at) for at, set_of in enumerate(shown)]
+    asks = [Ask(prompt(set_of), sampling, at) for at, set_of in enumerate(shown)]
     seen: set[tuple[str, str]] = set()
     kept: list[tuple[Record, Example]] = []
     for set_of, reply in zip(shown, replies(model, asks, "synthesise: examples", progress), strict=True):
@@ -150,13 +153,14 @@ def demonstrations(records: Sequence[Record], settings: Settings, seed: int) -> 
     return [one for one in sets if len(one) == size] or sets[:1]
 
 
-def prompt(shown: Sequence[Record]) -> str:
-    """The shown examples, numbered, and the number of the one to write."""
-    parts = []
-    for at, one in enumerate(map(fields, shown), 1):
+def prompt(shown: Sequence[Record]) -> tuple[Message, ...]:
+    """A dialogue in which each of the shown examples has been written, and one more is asked for."""
+    turns = [user(INTRODUCTION)]
+    for one in map(fields, shown):
         values = (one.instruction, one.input, one.constraints)
-        parts.append(f"Example {at}\n" + "\n".join(f"{k}: {v}" for k, v in zip(FIELDS, values, strict=True)))
-    return INTRODUCTION + "\n\n" + "\n\n".join(parts) + f"\n\nExample {len(shown) + 1}"
+        turns.append(assistant("\n".join(f"{k}: {v}" for k, v in zip(FIELDS, values, strict=True))))
+        turns.append(user(MORE))
+    return tuple(turns)
 
 
 def read(text: str) -> Example | None:
@@ -243,20 +247,23 @@ def prove(lab: Lab) -> Proof:
     from adhere.evals.lab import Outcome
 
     seeds, requests = lab.instructions(15), lab.count(50)
-    sampling = lab.sized(Sampling(128, 1.0, 0.99, stop=("Example 5",)))
+    sampling = lab.sized(Sampling(128, 0.7, 0.95))
     values: dict[str, list[float]] = {"base": [], "treated": []}
     for side, own in values.items():
         for seed in lab.seeds:
             demos, seen = demonstrations(seeds, Settings(), seed), set[tuple[str, str]]()
             shown = [demos[at % len(demos)] for at in range(requests)]
-            texts = [DESCRIBED if side == "base" else prompt(one) for one in shown]
+            asked = [(user(DESCRIBED),) if side == "base" else prompt(one) for one in shown]
             draw = msgspec.structs.replace(sampling, seed=seed)
             with lab.at(side):
-                found = replies(lab.model, [Ask((user(text),), draw, at) for at, text in enumerate(texts)], side)
+                found = replies(lab.model, [Ask(one, draw, at) for at, one in enumerate(asked)], side)
             for one, reply in zip(shown, found, strict=True):
                 own.append(float(judged(reply, [fields(demo) for demo in one], seen)[0] is not None))
     units = [f"{seed}/{at}" for seed in lab.seeds for at in range(requests)]
-    remark = "Requests are paired by their place. Valid is what the paper's filters let through; nobody read the rest."
+    remark = (
+        "Requests are paired by their place. Valid is what the paper's filters let through; nobody read the rest. "
+        "Temperature 0.7 and nucleus 0.95 on both sides, not 1.0 and 0.99, at which this model writes noise."
+    )
     names = ("the fields described", "three examples shown")
     outcome = Outcome(values["base"], values["treated"], units, names, unit="requests", remark=remark)
     return lab.proof("unnatural-instructions", CARD, outcome)
