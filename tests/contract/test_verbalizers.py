@@ -48,6 +48,21 @@ def test_a_reply_that_is_no_label_word_is_wrong_and_counted() -> None:
     assert "no label word: 100.0 %" in report.in_words()
 
 
+def test_the_word_may_stand_in_a_sentence_and_both_words_are_no_answer() -> None:
+    said = {"natural": "The answer is {gold}.", "neutral": "{gold} or {other}", "flipped": "{gold}"}
+
+    def script(ask: Ask) -> str:
+        params = BY_PROMPT[ask.messages[-1].text]
+        labels = dict(params["labels"])
+        other = next(word for name, word in labels.items() if name != params["gold"])
+        return said[params["style"]].format(gold=labels[params["gold"]], other=other)
+
+    styles = evaluate(ScriptedModel(script), Settings(texts=30)).as_json()["styles"]
+    assert [styles[name]["accuracy"] for name in verbalizers.STYLES] == [1.0, 0.0, 1.0]
+    assert [styles[name]["no_label"] for name in verbalizers.STYLES] == [0.0, 1.0, 0.0]
+    assert [styles[name]["word_alone"] for name in verbalizers.STYLES] == [0.0, 0.0, 1.0]
+
+
 def test_each_text_is_asked_three_times_in_the_same_phrasing() -> None:
     for first in range(0, len(BENCH.records), 3):
         group = BENCH.records[first : first + 3]

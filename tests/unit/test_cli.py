@@ -158,6 +158,23 @@ print(*[name for name in light if name in sys.modules], file=sys.stderr)
 # --- the parts of the pipeline --------------------------------------------------------------------------------
 
 
+def test_a_method_gets_the_model_that_it_asks_for_and_says_what_else_it_needs(adhere: Adhere) -> None:
+    rows = [{"prompt": f"Explain tree {n}.", "reply": f"Tree {n} has leaves."} for n in range(8)]
+    Path("given.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    chosen = adhere("select", "ifd", "given.jsonl", "--model", "scripted", "limit=3", "-o", "chosen.jsonl")
+    assert chosen.code == 0, chosen.err
+    assert len(lines_of(Path("chosen.jsonl").read_text())) <= 3
+    for words, said in (
+        (("select", "less", "given.jsonl", "--model", "scripted"), "less needs target"),
+        (("synth", "bagel", "given.jsonl", "--model", "scripted"), "bagel needs world"),
+        (("improve", "--model", "scripted", "select.method=less"), "less needs target"),
+    ):
+        refused = adhere(*words)
+        assert refused.code == 2, words
+        assert said in refused.err
+    assert not Path("runs").exists()
+
+
 def test_synth_verify_select(adhere: Adhere, tmp_path: Path) -> None:
     made = adhere("synth", "complex-to-simple", "--model", "scripted", "--limit", "5", "-o", "rows.jsonl", "count=12")
     assert (made.code, made.out) == (0, "")

@@ -155,7 +155,7 @@ def resume(folder: Path | None, runs_folder: Path, no_cache: bool, as_json: bool
 @cache_option
 @json_option
 def evaluate(**options: Any) -> None:
-    """Evaluate a model: METHOD is ifeval or heldout."""
+    """Evaluate a model: METHOD is ifeval, heldout or another of `adhere list --arrow evaluate`."""
     from adhere.app.commands import evaluate_command
 
     sys.exit(evaluate_command(**options))
@@ -225,6 +225,8 @@ def verify(**options: Any) -> None:
 @click.argument("method")
 @click.argument("source", type=FILE)
 @settings_argument
+@model_option
+@click.option("--target", type=FILE, metavar="FILE", help="Rows like those wanted, for a method that asks for some.")
 @seed_option
 @limit_option
 @rows_option
@@ -250,7 +252,7 @@ def select(**options: Any) -> None:
 @click.option("-o", "--output", type=FILE, required=True, help="The folder for the tuned model.")
 @json_option
 def tune(**options: Any) -> None:
-    """Tune a model on records: METHOD is sft or dpo."""
+    """Tune a model on records: METHOD is sft, dpo or another of `adhere list --arrow tune`."""
     from adhere.app.commands import tune_command
 
     sys.exit(tune_command(**options))

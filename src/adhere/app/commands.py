@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -97,7 +98,11 @@ def report_command(folder: Path | None, runs_folder: Path, as_json: bool) -> int
 
 
 def select_command(**options: Any) -> int:
-    """Run a select method over a file of records."""
+    """Run a select method over a file of records; a model is opened only for a method that asks for one."""
+    from adhere.app.asking import open_generator
+    from adhere.app.caching import through_cache
+    from adhere.methods.calling import call, refuse_unmet, takes
+
     check_file(options["output"])
     module, settings = _method(options["method"], "select", options["assignments"])
     if options["shard_rows"] is not None:
@@ -107,8 +112,20 @@ def select_command(**options: Any) -> int:
             "select shares its work among workers in shards only", "Say how large they are: --shard-rows 10000"
         )
     records = _read(options["source"], options["limit"])
-    with TerminalProgress() as progress:
-        kept, dropped = divided(module.select(records, settings, options["seed"], progress))
+    target = _read(options["target"], None) if options["target"] else None
+    with contextlib.ExitStack() as stack:
+        offered = {
+            "records": records,
+            "settings": settings,
+            "seed": options["seed"],
+            "target": target,
+            "progress": stack.enter_context(TerminalProgress()),
+            "place": Path(stack.enter_context(tempfile.TemporaryDirectory())),
+        }
+        refuse_unmet(module, "select", {"model", *(name for name, one in offered.items() if one is not None)})
+        if "model" in takes(module, "select"):
+            offered["model"] = stack.enter_context(through_cache(open_generator(options["model_name"])))
+        kept, dropped = divided(call(module, "select", offered))
     return write_outcome(options["output"], kept, dropped, options["as_json"])
 
 

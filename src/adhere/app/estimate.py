@@ -24,6 +24,7 @@ from adhere.core.model import Ask, Sampling
 from adhere.core.record import Record
 from adhere.core.step import divided
 from adhere.evals.grade import grade
+from adhere.methods.calling import takes
 from adhere.methods.catalogue import entry, load
 from adhere.models.budget import Budget, Ledger, Spent, parse_budget
 from adhere.models.prices import Price, money_in_words
@@ -195,7 +196,9 @@ def _round(planner: _Planner, recipe: Recipe, seeds: Sequence[Record], seed: int
     made, dropped = divided(
         load(entry(synth.method, "synth")).synth(seeds, planner.rehearsal, synth.settings, seed + 1000 * (number - 1))
     )
-    chosen, _ = divided(load(entry(select.method, "select")).select(made, select.settings, seed))
+    chooser, chosen = load(entry(select.method, "select")), made
+    if "model" not in takes(chooser, "select"):  # what a model would choose is not known before it is asked
+        chosen, _ = divided(chooser.select(made, select.settings, seed))
     composed = len(made) + len(dropped)
     share = planner.known.selected
     if share is None or planner.is_itself:

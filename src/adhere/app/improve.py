@@ -48,6 +48,7 @@ from adhere.data.seeds import shipped_seeds
 from adhere.evals.grade import Graded, grade
 from adhere.evals.heldout import overlap_finder, refuse_overlap
 from adhere.evals.quality import QualityGuard, guard_quality
+from adhere.methods.calling import call
 from adhere.methods.catalogue import entry, load
 from adhere.models.budget import BUDGET_SPENT, Budget, Spent, parse_budget
 from adhere.models.distributed import distributed
@@ -103,14 +104,21 @@ class Job:
             rows = Rows(*divided(arrow(seeds, asked, stage.settings, seed, self.progress)))
         return self._seal(name, "synth", rows)
 
-    def choose(self, made: Sequence[Record], name: str) -> Rows:
+    def choose(self, model: Generates, made: Sequence[Record], name: str) -> Rows:
         """Verified, novel, balanced rows, none of which overlaps with held-out prompts."""
         sealed = self._sealed(name, "select")
         if sealed is not None:
             return sealed
         stage = self.now.select
-        arrow = load(entry(stage.method, "select")).select
-        rows = Rows(*divided(arrow(made, stage.settings, self.recipe.seed, self.progress)))
+        offered = {
+            "records": made,
+            "settings": stage.settings,
+            "seed": self.recipe.seed,
+            "progress": self.progress,
+            "model": model,
+            "place": self.run.folder / "models" / name,
+        }
+        rows = Rows(*divided(call(load(entry(stage.method, "select")), "select", offered)))
         refuse_overlap(rows.kept, list(self.benchmarks.values()))
         return self._seal(name, "select", rows)
 
@@ -189,7 +197,7 @@ class Job:
             self.number, name = number, f"round-{number}"
             self.now = self.recipe.at(number)
             made = self.synthesise(current, seeds, name)
-            chosen = self.choose(made.kept, name)
+            chosen = self.choose(current, made.kept, name)
             if not chosen.kept and results:
                 break
             if not chosen.kept and any(BUDGET_SPENT in row.reason for row in made.dropped):

@@ -15,6 +15,7 @@ from adhere.core.benchmark import Benchmark
 from adhere.core.errors import SettingsError, did_you_mean
 from adhere.core.settings import fill, parse_assignments, read_toml
 from adhere.evals.heldout import Part, Slice, check_part, heldout_benchmark
+from adhere.methods.calling import SIGNATURES, refuse_unmet
 from adhere.methods.catalogue import entry, load
 
 METHODS = {"synth": "complex-to-simple", "select": "verified-novel", "tune": "sft"}
@@ -168,6 +169,7 @@ def _stage(name: str, values: Any, where: str) -> Stage:
     table = _table(values, name, where)
     method = str(table.pop("method", METHODS[name]))
     module = load(entry(method, name))
+    refuse_unmet(module, name, {*SIGNATURES[name], "model", "place"})
     settings = fill(module.Settings, table, f"[{name}] of {where}")
     check_settings(settings, f"[{name}] of {where}")
     return Stage(method, settings)

@@ -44,6 +44,7 @@ from adhere.core.model import Generates
 from adhere.core.record import Record
 from adhere.core.settings import fill
 from adhere.core.step import Dropped, divided
+from adhere.methods.calling import SIGNATURES, refuse_unmet
 from adhere.methods.catalogue import entry, load
 from adhere.store.files import explained, file_hash
 from adhere.store.run import Plan, Run, is_finished
@@ -82,6 +83,8 @@ class Delivery(msgspec.Struct, frozen=True):
 def method_with(name: str, arrow: str, values: Mapping[str, Any], where: str) -> tuple[ModuleType, Any]:
     """The module of a method and its settings, refused where they make no sense."""
     module = load(entry(name, arrow))
+    if arrow == "synth":
+        refuse_unmet(module, arrow, SIGNATURES[arrow])
     settings = fill(module.Settings, values, where)
     check_settings(settings, where)
     return module, settings

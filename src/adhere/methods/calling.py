@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -31,13 +31,24 @@ FURTHER: dict[str, tuple[str, ...]] = {
 }
 
 
-def call(module: ModuleType, arrow: str, offered: Mapping[str, Any]) -> Any:
-    """Call a method's arrow with what it takes of `offered`; a `SettingsError` names what it needs and is not there."""
-    function = getattr(module, arrow)
-    parameters = inspect.signature(function).parameters
-    given = {name: value for name, value in offered.items() if name in parameters and value is not None}
-    missing = [name for name, one in parameters.items() if one.default is inspect.Parameter.empty and name not in given]
+def takes(module: ModuleType, arrow: str) -> frozenset[str]:
+    """The names of what a method's arrow takes, wanted or not."""
+    return frozenset(inspect.signature(getattr(module, arrow)).parameters)
+
+
+def refuse_unmet(module: ModuleType, arrow: str, offered: Collection[str]) -> None:
+    """Raise a `SettingsError` that names what a method needs and is not among what is `offered`."""
+    parameters = inspect.signature(getattr(module, arrow)).parameters
+    needed = (name for name, one in parameters.items() if one.default is inspect.Parameter.empty)
+    missing = [name for name in needed if name not in offered]
     if missing:
         name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
         raise SettingsError(f"{name} needs {' and '.join(missing)}", f"See what it takes with: adhere show {name}")
-    return function(**given)
+
+
+def call(module: ModuleType, arrow: str, offered: Mapping[str, Any]) -> Any:
+    """Call a method's arrow with what it takes of `offered`; a `SettingsError` names what it needs and is not there."""
+    wanted = takes(module, arrow)
+    given = {name: value for name, value in offered.items() if name in wanted and value is not None}
+    refuse_unmet(module, arrow, given)
+    return getattr(module, arrow)(**given)

@@ -14,12 +14,14 @@ What the paper says: nine data sets, twelve verbalizers, four model families; th
 reply states; all do well on natural words, and the strongest is near chance where the words are flipped.
 What its released code does: no code was found to compare with.
 What we do: texts with two classes (opinion, question or statement, ...) made by rule, each asked three times in the
-same phrasing; the reply has to be the word itself, an explanation around it is not accepted. A reply that is neither
-word counts as wrong, and the share of them stands beside. Left out: the paper's data sets and its verbalizers.
+same phrasing. The answer is the one label word that the reply states, wherever it stands; a reply that states none or
+both is wrong, and the share of them stands beside, with that of replies that are the word alone, as they were asked to
+be. Left out: the paper's data sets and its verbalizers.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -30,9 +32,8 @@ from adhere.core.errors import SettingsError
 from adhere.core.method import Card
 from adhere.core.model import Generates, Sampling
 from adhere.core.progress import Progress, silent
-from adhere.core.record import Record
 from adhere.core.statistics import proportion_interval
-from adhere.evals.grade import Graded, Row, followed, grade
+from adhere.evals.grade import Graded, Row, grade
 from adhere.evals.report import EvaluationReport, in_words
 from adhere.verify.catalogue import ALL_TYPES
 from adhere.verify.instances import verbalizer_records
@@ -50,7 +51,7 @@ CARD = Card(
     seed=37,
     needs=("Generates",),
     claim="A model labels fewer texts right with flipped label words than with natural ones.",
-    metric="accuracy by exact label",
+    metric="accuracy of the label word that the reply states",
     relation="lower",
 )
 STYLES = ("natural", "neutral", "flipped")
@@ -82,10 +83,16 @@ def evaluate(
     lines = [f"Verbalizers, {model.name}: {values['texts']} texts, each with three styles of label words"]
     for style in STYLES:
         rows = styles[style]
-        share = proportion_interval([followed(row) for row in rows])
-        neither = fmean(not _is_label(row, bench) for row in rows)
-        values["styles"][style] = {"accuracy": share.share, "interval": [share.low, share.high], "no_label": neither}
-        lines.append(f"  {style:8} {in_words(share)}   no label word: {100 * neither:.1f} %")
+        share = proportion_interval([right(row, bench) for row in rows])
+        found = {
+            "accuracy": share.share,
+            "interval": [share.low, share.high],
+            "no_label": fmean(stated(row, bench) is None for row in rows),
+            "word_alone": fmean(_is_alone(row, bench) for row in rows),
+        }
+        values["styles"][style] = found
+        told = f"no label word: {100 * found['no_label']:.1f} %, the word alone: {100 * found['word_alone']:.1f} %"
+        lines.append(f"  {style:8} {in_words(share)}   {told}")
     reliance = values["styles"]["natural"]["accuracy"] - values["styles"]["flipped"]["accuracy"]
     values["prior_reliance"] = reliance
     lines.append(
@@ -105,10 +112,26 @@ def by_style(bench: Benchmark, graded: Graded) -> dict[str, list[Row]]:
     return {name: [row for row in graded.rows if style[row.record] == name] for name in STYLES}
 
 
-def _is_label(row: Row, bench: Benchmark) -> bool:
-    record: Record = next(one for one in bench.records if one.id == row.record)
-    said = row.reply.strip().strip(".\"'").lower()
-    return said in {str(word).lower() for _, word in record.checks[0].params["labels"]}
+def _params(row: Row, bench: Benchmark) -> dict[str, Any]:
+    return next(one for one in bench.records if one.id == row.record).checks[0].params
+
+
+def stated(row: Row, bench: Benchmark) -> str | None:
+    """The one label word that the reply states; None where it states none, or more than one."""
+    labels = [str(word) for _, word in _params(row, bench)["labels"]]
+    found = [one for one in labels if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", row.reply, re.IGNORECASE)]
+    return found[0] if len(found) == 1 else None
+
+
+def right(row: Row, bench: Benchmark) -> float | None:
+    """1 where the word that is stated stands for the class of the text, else 0; None where no reply came."""
+    params = _params(row, bench)
+    return float(stated(row, bench) == str(dict(params["labels"])[params["gold"]])) if row.judged else None
+
+
+def _is_alone(row: Row, bench: Benchmark) -> bool:
+    word = stated(row, bench)
+    return word is not None and row.reply.strip().strip(".\"'").lower() == word.lower()
 
 
 def prove(lab: Lab) -> Proof:
@@ -118,10 +141,11 @@ def prove(lab: Lab) -> Proof:
     bench = texts(lab.count(80), 0)
     with lab.at("treated"):
         graded = lab.grade(lab.model, bench, Sampling(16))
-    styles = {name: [followed(row) for row in rows] for name, rows in by_style(bench, graded).items()}
+    styles = {name: [right(row, bench) for row in rows] for name, rows in by_style(bench, graded).items()}
     numbers = {
         "accuracy with neutral words": fmean([one or 0.0 for one in styles["neutral"]]),
-        "share of replies that are a label word": fmean(_is_label(row, bench) for row in graded.rows),
+        "share of replies that state one label word": fmean(stated(row, bench) is not None for row in graded.rows),
+        "share of replies that are the word alone": fmean(_is_alone(row, bench) for row in graded.rows),
         "accuracy of a constant word": 0.5,
     }
     outcome = Outcome(
