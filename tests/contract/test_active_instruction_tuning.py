@@ -67,6 +67,19 @@ def test_only_the_words_of_the_last_instruction_are_dropped_and_never_all_of_the
     assert perturbed(row(SURE), 0.999, random.Random(0))[0].text in SURE.split()
 
 
+def test_the_layout_of_the_words_that_stay_is_kept() -> None:
+    text = "Sort these:\n\n- one\n- two  words\n\nIn order: b a c\n Thanks"
+    asked = Record((user(text),), notes={"input": "b a c"})
+    assert perturbed(asked, 0.0, random.Random(0))[0].text == text
+    for n in range(20):
+        found = perturbed(asked, 0.3, random.Random(n))[0].text
+        assert found == found.strip()
+        assert found.count("\n") >= 3
+    given_first = Record((user("b a c\nSort them"),), notes={"input": "b a c"})
+    assert perturbed(given_first, 0.999, random.Random(0))[0].text in ("b a c\nSort", "b a c\nthem")
+    assert perturbed(Record((user("b a c"),), notes={"input": "b a c"}), 0.9, random.Random(0))[0].text == "b a c"
+
+
 def test_a_task_is_kept_or_left_as_a_whole() -> None:
     rows = [row(SURE, "a"), row(UNSURE, "b"), row(f"{SURE} here", "a"), row(f"{UNSURE} now", "b"), Record(())]
     found = list(select(rows, Settings(limit=1), model=Moody()))

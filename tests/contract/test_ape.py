@@ -10,10 +10,11 @@ import pytest
 from adhere.core.errors import SettingsError
 from adhere.core.model import Ask, Reply, Sampling, Scored, replies
 from adhere.core.record import Message, Record, system, user
+from adhere.data.induction_tasks import Item, stated, task_named
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.steer import ape
-from adhere.methods.steer.ape import Settings, instruction_in, search, steer, told
+from adhere.methods.steer.ape import Settings, accuracy, instruction_in, search, steer, told
 from adhere.models.scripted import ScriptedModel
 
 GUESSES = ("Write it twice.", "Write it backwards.", 'The instruction was: "Write it backwards."', " \n")
@@ -90,6 +91,25 @@ def test_the_instruction_stands_before_the_last_user_message() -> None:
     assert told(talk, "Reverse it.") == (talk[0], user("Reverse it.\n\nstone"))
     assert told(talk, "") == talk
     assert told(talk[:1], "Reverse it.") == talk[:1]
+
+
+def test_an_answer_counts_in_a_sentence_unless_a_sentence_may_hold_it_by_chance() -> None:
+    plural, item = task_named("pluralization"), Item("city", ("cities",))
+    assert stated(plural, item, "The plural of the word is cities.\nMore.")
+    assert not stated(plural, item, "The plural of the word is citiesque, or:\ncities")
+    assert not stated(plural, Item("sheep", ("sheep",)), "The word is sheep.")  # it repeats the input
+    assert stated(plural, Item("sheep", ("sheep",)), "Sheep.")
+    total = Item("12 34", ("46",))
+    assert stated(task_named("sum"), total, "12 + 34 = 46.")
+    for said in ("1,046", "46.5", "-46", "146"):
+        assert not stated(task_named("sum"), total, f"It is {said}")
+    closed = Item("Anna on the film: dull.", ("negative",))
+    assert not stated(task_named("sentiment"), closed, "It is positive or negative.")
+    assert stated(task_named("sentiment"), closed, "Negative")
+    assert not stated(task_named("membership"), Item("cat, cloud, dog", ("cat, dog",)), "Here: cat, dog")
+    said = ScriptedModel(lambda ask: "The plural is cities.")
+    assert accuracy(said, plural, [item, Item("box", ("boxes",))], "") == (0.5, 0.0)
+    assert accuracy(said, plural, [], "") == (0.0, 0.0)
 
 
 def test_settings_that_leave_nothing_are_refused() -> None:

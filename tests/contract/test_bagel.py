@@ -34,7 +34,9 @@ def talker(ask: Ask) -> str:
 
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(bagel)
-    assert check_proof(bagel, Lab(ScriptedModel(), tmp_path, smoke=True)).unit == "requests"
+    proof = check_proof(bagel, Lab(ScriptedModel(), tmp_path, smoke=True))
+    assert proof.unit == "requests"
+    assert {"mean rounds of kept pairs", "demonstrations shown on both sides"} <= set(proof.numbers)
 
 
 def test_what_does_not_agree_goes_round_until_it_does() -> None:
@@ -88,6 +90,19 @@ def test_a_label_that_cannot_be_had_ends_the_trip(reply: Reply, reason: str) -> 
     _, dropped = divided(synth(START, model, Settings(), world=WORLD))
     assert {one.reason for one in dropped} == {reason}
     assert model.calls == 2
+
+
+def test_only_the_agent_is_guided_and_only_to_plans() -> None:
+    seen: list[Ask] = []
+
+    def script(ask: Ask) -> str:
+        seen.append(ask)
+        return talker(ask)
+
+    list(synth(START, ScriptedModel(script), Settings(guided=True), world=WORLD))
+    asked = ("Here is what somebody did", "Instruction:")
+    for ask in seen:
+        assert (ask.sampling.guide is None) == ask.messages[-1].text.startswith(asked)
 
 
 def test_only_yes_is_yes() -> None:

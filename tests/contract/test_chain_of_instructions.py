@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped, divided
-from adhere.evals.lab import Lab
+from adhere.evals.lab import Lab, Outcome
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import chain_of_instructions
 from adhere.methods.synth.chain_of_instructions import TASKS, Settings, chained_prompt, final_output, synth
@@ -89,3 +90,21 @@ def test_long_instructions_are_shortened_where_the_model_can() -> None:
 def test_the_final_output_is_what_the_metric_looks_at(text: str, last: str) -> None:
     assert final_output(text) == last
     assert chained_prompt(["Do a.", "Then b."], "") == "Do a. and then then b."
+
+
+def test_the_experiment_asks_for_pairs_and_words_of_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def arms(lab: Lab, *given: Any) -> Outcome:
+        asked.extend(given)
+        values = [0.0] * len(given[1]) * len(lab.seeds)
+        return Outcome(values, values, values, given[3])
+
+    monkeypatch.setattr("adhere.evals.arms.tuned_arms", arms)
+    chain_of_instructions.prove(Lab(ScriptedModel(), tmp_path))
+    (singles, made), tests = asked[:2]
+    assert len(singles) == len(made) == 96
+    trained = {word for one in (*singles, *made) for word in one.instruction.partition("\n\n")[2].split()}
+    assert not trained & {word for one in tests for word in one.instruction.partition("\n\n")[2].split()}
+    assert len({one.notes["pair"] for one in tests}) == 12
+    assert not {" ".join(one.notes["instructions"]) for one in made} & {one.notes["pair"] for one in tests}

@@ -54,6 +54,18 @@ def test_plain_refinement_names_nothing_and_a_prompt_without_constraints_is_left
     assert [one.messages[-1].text for one in seen[2:]] == [UNNAMED]
 
 
+def test_what_is_not_named_stops_as_what_is_named() -> None:
+    seen: list[Ask] = []
+
+    def script(ask: Ask) -> str:
+        seen.append(ask)
+        return "Hot, sweet." if len(ask.messages) == 1 else "Hot and sweet."
+
+    (reply,) = replies(steer(ScriptedModel(script), [], Settings(rounds=5, critic="unnamed")), [ASK])
+    assert reply.text == "Hot and sweet."
+    assert [one.messages[-1].text for one in seen[1:]] == [UNNAMED]
+
+
 def test_the_weak_critic_is_believed() -> None:
     def script(verdict: str) -> ScriptedModel:
         return ScriptedModel(

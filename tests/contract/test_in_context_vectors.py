@@ -91,6 +91,25 @@ def test_what_cannot_be_steered_is_refused(tiny: LocalModel) -> None:
         steer(tiny, demonstrations(), Settings(strength=-1.0))
 
 
+def test_of_equal_strengths_the_strongest_is_taken_that_harms_nothing(
+    tiny: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, loop = "Tea is a warm drink for all.", "tea " * 200
+    texts = {0.01: sound, 0.02: sound, 0.05: loop}
+
+    def steered(model: object, rows: object, settings: Settings) -> ScriptedModel:
+        return ScriptedModel(lambda ask: texts.get(settings.strength, loop))
+
+    monkeypatch.setattr(in_context_vectors, "steer", steered)
+    lab = Lab(ScriptedModel(lambda ask: sound), tmp_path, smoke=True)
+    choose = in_context_vectors._chosen_strength
+    assert choose(lab, demonstrations(), Sampling(24), "lower case") == 0.02
+    texts[0.005] = "tea is a warm drink for all"
+    assert choose(lab, demonstrations(), Sampling(24), "lower case") == 0.005
+    texts.clear()
+    assert choose(lab, demonstrations(), Sampling(24), "lower case") == in_context_vectors.STRENGTHS[0]
+
+
 def test_the_styles_are_what_they_are_called() -> None:
     text = "The sea is wide. Is it deep?"
     assert in_style("the sea is wide. is it deep?", "lower case")

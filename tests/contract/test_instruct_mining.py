@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from adhere.core.errors import SettingsError
+from adhere.core.errors import DataError, SettingsError
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
+from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method
 from adhere.methods.select import instruct_mining
 from adhere.methods.select.instruct_mining import Settings, coefficients, fit, indicators, mtld, select
-from adhere.models.scripted import ScriptedModel
+from adhere.models.scripted import HOSTILE, ScriptedModel
 
 
 def row(text: str, **told: float) -> Record:
@@ -82,6 +84,15 @@ def test_indicators_are_of_the_row_and_the_model() -> None:
     (near, _) = indicators([rows[0], row("It is red.", knn6=9.0)], ("knn6",), ScriptedModel())
     assert near["knn6"] == pytest.approx(0.0, abs=1e-3)
     assert indicators([row("x", len=3.5)], ("len",), ScriptedModel())[0]["len"] == 3.5
+
+
+def test_what_fits_the_rule_and_what_judges_it_share_no_prompt(tmp_path: Path) -> None:
+    fitting, judging, least = instruct_mining._heldout(Lab(ScriptedModel(), tmp_path))
+    assert min(len(fitting), len(judging)) >= instruct_mining.ENOUGH
+    assert least in (1.0, 0.5, 0.0)
+    assert not {one.instruction for one in fitting} & {one.instruction for one in judging}
+    with pytest.raises(DataError, match="held-out replies"):
+        instruct_mining._heldout(Lab(ScriptedModel(HOSTILE["error"]), tmp_path))
 
 
 def test_rows_without_a_reply_say_so() -> None:

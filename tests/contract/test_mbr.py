@@ -1,10 +1,13 @@
 """Minimum Bayes risk gives the reply that the others agree with."""
 
+from pathlib import Path
+
 import pytest
 
 from adhere.core.model import Ask, Reply, Sampling, replies
 from adhere.core.record import user
-from adhere.methods.contract import check_method
+from adhere.evals.lab import Lab
+from adhere.methods.contract import check_method, check_proof
 from adhere.methods.steer import mbr
 from adhere.methods.steer.mbr import Settings, most_agreed, steer
 from adhere.models.scripted import ScriptedModel
@@ -39,6 +42,11 @@ def test_every_ask_gets_its_own_winner_and_pays_for_all() -> None:
     assert best.text in texts[1:]
     assert model.calls == 4
     assert best.tokens_in == 4 * replies(model, [ASK])[0].tokens_in
+
+
+def test_greedy_decoding_stands_beside_the_proof(tmp_path: Path) -> None:
+    proof = check_proof(mbr, Lab(ScriptedModel(), tmp_path, smoke=True))
+    assert 0.0 <= proof.numbers["greedy decoding"] <= 1.0
 
 
 def test_a_megabyte_is_compared_by_its_beginning() -> None:

@@ -66,12 +66,15 @@ def test_rows_without_reply_or_too_long_are_dropped_with_the_reason() -> None:
 
 
 def test_the_metric_counts_answers_between_the_tags() -> None:
-    test = Record((user("Say."),), notes={"tags": ["<a>", "</a>"], "count": 2})
+    asked = "Enclose each of the answers in <a> and </a>.\n\n1. Name a bird.\n\n2. Praise tea."
+    test = Record((user(asked),), notes={"tags": ["<a>", "</a>"], "count": 2})
     said = {
-        "<a>x</a> <a>y</a>": 1.0,
-        "<a>x</a>": 0.5,
-        "<a></a><a>y": 0.0,
-        "x": 0.0,
-        "<a>1</a><a>2</a><a>3</a><a>4</a>": 0.5,
+        "<a>A lark.</a> <a>It is warm.</a>": 1.0,
+        "<a>A lark.</a>": 0.5,
+        "<a></a><a>A lark": 0.0,
+        "A lark.": 0.0,
+        "<a>a b</a><a>c d</a><a>e f</a><a>g h</a>": 0.5,
+        asked: 0.0,
+        "<a>Name a bird.</a> <a>2. PRAISE tea</a> <a>Yes</a>": 0.0,
     }
     assert {text: between_tags(test, Reply(text)) for text in said} == said

@@ -13,7 +13,15 @@ from adhere.data.seeds import shipped_seeds
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.evaluate import phrasing_robustness
-from adhere.methods.evaluate.phrasing_robustness import Settings, by_item, evaluate, items, measures, seen_templates
+from adhere.methods.evaluate.phrasing_robustness import (
+    Settings,
+    by_item,
+    evaluate,
+    gains,
+    items,
+    measures,
+    seen_templates,
+)
 from adhere.models.scripted import HOSTILE, ScriptedModel, Untuned, tiny_weights
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES
 
@@ -77,6 +85,18 @@ def test_a_model_of_the_words_has_a_gap_and_a_model_of_the_constraint_has_none()
     assert found["unobserved"] == {"mean": 0.0, "spread": 0.0}
     same = measures(by_item(BENCH, grade(ScriptedModel(lambda ask: gold.get(ask.messages[-1].text, "")), BENCH)))
     assert same["observed"]["mean"] == pytest.approx(same["unobserved"]["mean"], abs=0.05)
+
+
+def test_a_gap_that_was_there_before_is_no_gain() -> None:
+    from adhere.evals.grade import grade
+
+    before = grade(ScriptedModel(), BENCH)
+    assert gains(BENCH, before, before) == [{"unobserved": 0.0, "observed": 0.0}] * 48
+    worse = gains(BENCH, before, grade(ScriptedModel(lambda ask: ""), BENCH))
+    was = measures(by_item(BENCH, before))
+    for sort in ("observed", "unobserved"):
+        assert sum(one[sort] for one in worse) / 48 == pytest.approx(-was[sort]["mean"])
+    assert gains(BENCH, before, grade(ScriptedModel(HOSTILE["error"]), BENCH)) == []
 
 
 def test_mean_and_spread_by_hand() -> None:

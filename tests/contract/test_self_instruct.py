@@ -13,7 +13,17 @@ from adhere.core.step import Dropped, divided
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof, sample_records
 from adhere.methods.synth import self_instruct
-from adhere.methods.synth.self_instruct import Pool, Settings, instances, items, judged, list_prompt, misshapen, synth
+from adhere.methods.synth.self_instruct import (
+    Pool,
+    Settings,
+    _leads_in,
+    instances,
+    items,
+    judged,
+    list_prompt,
+    misshapen,
+    synth,
+)
 from adhere.models.scripted import ScriptedModel
 
 SEEDS = [Record((user(f"Explain the {word} to a child in two lines:"),)) for word in "abcdefghij"]
@@ -23,7 +33,7 @@ def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(self_instruct)
     proof = check_proof(self_instruct, Lab(ScriptedModel(), tmp_path, smoke=True))
     assert proof.baseline.tokens > 0
-    assert proof.unit == "requests"
+    assert proof.unit == "blocks of requests"
 
 
 @pytest.mark.parametrize(
@@ -124,3 +134,9 @@ def test_the_whole_pipeline_takes_the_branch_of_each_task() -> None:
 def test_refused_instructions_come_back_with_their_reasons() -> None:
     found = list(synth(SEEDS, ScriptedModel(lambda ask: "Draw a cat\n10. Hm"), Settings(requests=1), 0))
     assert [one.reason.partition(":")[0] for one in found if isinstance(one, Dropped)] == ["length", "length"]
+
+
+def test_an_item_that_announces_a_list_does_not_count_in_the_experiment() -> None:
+    assert [_leads_in(text) for text in ("A list of tasks:", "**A list of tasks:**", "Write 3:1 in words")] == [
+        True, True, False,
+    ]  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.evals.lab import Lab
+from adhere.evals.lab import Lab, Outcome
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import sequential_instruction_tuning as sit
 from adhere.methods.synth.sequential_instruction_tuning import Settings, opening, sequence, steps_done, synth
@@ -75,5 +76,37 @@ def test_steps_count_only_in_their_order() -> None:
     assert steps_done(test, Reply("")) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("said", "done"),
+    [
+        ("1. Repeat:\n\n2. Answer:\n", 0), ("1. Repeat:\nTell me about tea.\n\n2. Answer:", 0),
+        ("**1. Capital letters:**\nTELL ME ABOUT TEA.", 0), ("Answer:\nIt is\n3. Quote:", 0), ("tea tea " * 9, 0),
+        ("First answer the request below.", 0), ("2. Answer:\nTell me about tea. It is hot.", 1), ("It is hot.", 1),
+    ],
+)  # fmt: skip
+def test_headings_the_prompt_and_loops_are_no_answer(said: str, done: int) -> None:
+    asked = "First answer the request below.\n\nTell me about tea."
+    test = Record((user(asked),), notes={"steps": ["answer"], "request": "Tell me about tea."})
+    assert steps_done(test, Reply(said)) == done
+
+
 def test_the_opening_names_the_steps() -> None:
     assert opening(["answer"], random.Random(0)) == "First answer the request below."
+
+
+def test_the_arms_of_the_experiment_are_rows_of_the_same_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def arms(lab: Lab, *given: Any) -> Outcome:
+        asked.extend(given)
+        values = [0.0] * len(given[1]) * len(lab.seeds)
+        return Outcome(values, values, values, given[3])
+
+    monkeypatch.setattr("adhere.evals.arms.tuned_arms", arms)
+    sit.prove(Lab(ScriptedModel(), tmp_path))
+    (plain, made), tests = asked[:2]
+    assert [one.id for one in plain] == [one.parents[0] for one in made]
+    trained = {tuple(one.notes["steps"]) for one in made}
+    assert not trained & {tuple(one.notes["steps"]) for one in tests}

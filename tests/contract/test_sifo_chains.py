@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from adhere.core.model import Ask
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.evaluate import sifo_chains
-from adhere.methods.evaluate.sifo_chains import Settings, benchmark, chosen, evaluate
+from adhere.methods.evaluate.sifo_chains import Settings, benchmark, changes, chosen, evaluate
 from adhere.models.scripted import HOSTILE, ScriptedModel
-from adhere.verify.chains import drawn
+from adhere.verify.chains import KINDS, drawn, options
 
 FOUND = drawn(40, 3, 6, 0)
 GOLD = {one.instruction: one.checks[0].params["gold"] for one in benchmark(FOUND, "1").records}
@@ -77,6 +78,14 @@ def test_the_choice_is_between_the_right_answer_and_three_others() -> None:
 
     assert all(chosen(Likes(), FOUND, [len(one.steps) for one in FOUND]))
     assert 0 < sum(chosen(ScriptedModel(), FOUND, [1] * len(FOUND))) < len(FOUND)
+
+
+def test_what_was_given_is_no_option() -> None:
+    compared = [one for one in FOUND if changes(one)]
+    assert {one.kind for one in compared} == set(KINDS)
+    for at, one in enumerate(compared):
+        for count in (1, len(one.steps)):
+            assert one.answer(()) not in options(one, count, 3, random.Random(at))
 
 
 def test_a_model_without_likelihoods_and_settings_without_sense_are_refused() -> None:

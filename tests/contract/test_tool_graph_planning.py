@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, user
 from adhere.evals.lab import Lab
 from adhere.methods.act import tool_graph_planning
-from adhere.methods.act.tool_graph_planning import Settings, act, demonstrations, nearest, tools_named
+from adhere.methods.act.tool_graph_planning import Settings, act, demonstrations, nearest, plan_guide, tools_named
 from adhere.methods.contract import check_method, check_proof
+from adhere.models.guides import read_guide
 from adhere.models.scripted import ScriptedModel
 from adhere.worlds.controls import controls
 from adhere.worlds.play import play
@@ -67,6 +69,27 @@ def test_a_policy_that_reads_passes_and_fails_without_reading() -> None:
     rows = controls(WORLD, act(ScriptedModel(told), Settings()), range(12))
     shares = {name: one.passed.share for name, one in rows.items() if one.passed is not None}
     assert shares == {"policy": 1, "blind": 0, "swapped": 0, "no-op": 0, "random": 0, "expert": 1}
+
+
+def test_a_guide_leaves_nothing_but_plans_and_every_plan_of_the_world() -> None:
+    (free,), (guided,) = prompts(Settings()), prompts(Settings(guided=True))
+    assert (free.sampling.guide, guided.sampling.guide) == (None, plan_guide())
+    read_guide(plan_guide())  # a grammar can be made of it
+    schema = json.loads(plan_guide().text)
+    arguments, call = schema["$defs"]["arguments"], schema["items"]
+    text, _, words, _ = arguments["additionalProperties"]["anyOf"]
+    for plan in (WORLD.task(seed).plan for seed in range(60)):
+        assert len(plan) <= schema["maxItems"]
+        for node in plan:
+            assert node.tool in call["properties"]["tool"]["enum"]
+            assert 1 <= len(node.arguments) <= arguments["maxProperties"]
+            for name, value in node.arguments.items():
+                assert len(name) <= arguments["propertyNames"]["maxLength"]
+                if isinstance(value, list):
+                    assert len(value) <= words["maxItems"]
+                    assert all(len(str(one)) <= words["items"]["maxLength"] for one in value)
+                else:
+                    assert len(str(value)) <= (text["maxLength"] if isinstance(value, str) else 3)
 
 
 def test_plans_are_scored_and_failed_asks_are_not() -> None:

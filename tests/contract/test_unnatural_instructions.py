@@ -19,6 +19,7 @@ from adhere.methods.synth.unnatural_instructions import (
     demonstrations,
     fields,
     judged,
+    original,
     prompt,
     read,
     reworded,
@@ -58,6 +59,17 @@ def test_filters_name_what_is_wrong() -> None:
         for reply in (Reply(FOURTH), Reply(FOURTH), copy, Reply("Hello"), Reply(FOURTH, "length"), Reply("", "error"))
     ]
     assert reasons == ["", "duplicate", "copy", "fields", "cut", "not answered"]
+
+
+def test_constraints_and_instructions_that_are_none_or_copied_do_not_count_in_the_experiment() -> None:
+    shown = [Example("Count the birds.", "two larks", "One line.")]
+    said = [
+        ("Sort the words.", "Be brief."),
+        ("Sort.", " none"),
+        ("Sort.", "one  line"),
+        ("Count the BIRDS", "Be brief."),
+    ]
+    assert [original(Example(one, "x", rule), shown) for one, rule in said] == [True, False, False, False]
 
 
 def test_sets_of_three_are_fixed_by_the_seed_and_shown_without_outputs() -> None:

@@ -32,7 +32,9 @@ def test_each_arm_is_tuned_on_its_rows_for_every_seed_and_booked_apart(tmp_path:
     assert list(outcome.base) == [0.0] * 6
     assert list(outcome.treated) == [1.0] * 6
     assert list(outcome.units) == [one.id for one in TESTS] * 2
-    assert outcome.numbers == {"rows_base": 4.0, "rows_treated": 3.0}
+    assert outcome.numbers == {
+        "rows, baseline": 4.0, "rows, treated": 3.0, "difference, seed 0": 1.0, "difference, seed 1": 1.0,
+    }  # fmt: skip
     assert {one.base for one in outcome.examples} == {"no"}
 
 

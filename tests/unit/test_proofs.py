@@ -62,7 +62,13 @@ def proof(tmp_path: Path) -> Proof:
 def test_a_claim_holds_when_the_whole_interval_lies_on_its_side(
     relation: Relation, margin: float, low: float, high: float, expected: bool
 ) -> None:
-    assert holds(relation, margin, Interval((low + high) / 2, low, high, 30)) is expected
+    assert holds(relation, margin, Interval((low + high) / 2, low, high, 30), 0.5) is expected
+
+
+@pytest.mark.parametrize("relation", ["not lower", "same"])
+def test_nothing_is_shown_where_both_sides_may_fail_alike(relation: Relation) -> None:
+    assert not holds(relation, 0.05, Interval(0.0, 0.0, 0.0, 30), 0.02)
+    assert holds(relation, 0.05, Interval(0.0, 0.0, 0.0, 30), 0.2)
 
 
 def test_no_difference_is_said_as_such(proof: Proof) -> None:
@@ -154,7 +160,7 @@ def test_every_stored_proof_is_of_a_method_and_says_what_its_card_says() -> None
     for path in sorted(proofs.proof_path("x").parent.glob("*.json")):
         found, stored = entry(path.stem), read_proof_at(path)
         assert stored.method == found.name
-        assert stored.holds == holds(stored.relation, stored.margin, stored.interval)
+        assert stored.holds == holds(stored.relation, stored.margin, stored.interval, stored.baseline.value)
         if status_of(found, stored) != "stale":
             card = found.card
             assert (stored.claim, stored.metric, stored.relation) == (card.claim, card.metric, card.relation)

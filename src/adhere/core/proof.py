@@ -92,12 +92,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         return f"refuted at this size: {effect}"
 
 
-def holds(relation: Relation, margin: float, interval: Interval) -> bool:
+def holds(relation: Relation, margin: float, interval: Interval, baseline: float) -> bool:
     """Whether an interval of treated minus baseline shows what a claim says.
 
     The whole interval has to lie on the right side: `higher` above the margin, `lower` below minus the margin,
-    `not lower` above minus the margin, `same` within the margin on both sides.
+    `not lower` above minus the margin, `same` within the margin on both sides. Of the last two nothing is shown where
+    the baseline's mean lies within the margin of zero: there both sides may fail alike.
     """
+    if relation in ("not lower", "same") and abs(baseline) <= margin:
+        return False
     return {
         "higher": interval.low > margin,
         "lower": interval.high < -margin,

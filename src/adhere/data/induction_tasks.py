@@ -37,7 +37,9 @@ class Item(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True):
     """A kind of task: `instruction` is how a person would say it, `draw` makes an item.
 
-    `ordered` is False where the answer is a list of words in any order.
+    `ordered` is False where the answer is a list of words in any order. `alone` is True where a sentence may hold the
+    answer without giving it, so that it counts only as a line of its own: choices between a few words, single letters
+    ("a"), and answers of which many are ordinary words of prose ("that", "more").
     """
 
     name: str
@@ -45,6 +47,7 @@ class Task(msgspec.Struct, frozen=True):
     instruction: str
     draw: Callable[[random.Random], Item]
     ordered: bool = True
+    alone: bool = False
 
 
 def right(task: Task, item: Item, said: str) -> bool:
@@ -54,6 +57,21 @@ def right(task: Task, item: Item, said: str) -> bool:
     if task.ordered:
         return any(found == _plain(one) for one in item.answers)
     return any(_bag(found) == _bag(_plain(one)) for one in item.answers)
+
+
+def stated(task: Task, item: Item, said: str) -> bool:
+    """Whether the first line that is said is an answer, or holds one as whole words: "The plural is cities."
+
+    The line has to be the answer (`right`) where the task says so, where the answer is a list, and where the input
+    holds the answer already, since a reply that repeats the input would be right otherwise.
+    """
+    if right(task, item, said):
+        return True
+    lines = [line for line in said.splitlines() if line.strip(_EDGES)]
+    if task.alone or not task.ordered or not lines:
+        return False
+    found, given = _plain(lines[0]), _plain(item.input)
+    return any(_holds(found, _plain(one)) and not _holds(given, _plain(one)) for one in item.answers)
 
 
 def items(task: Task, count: int, part: Part, seed: int = 0) -> list[Item]:
@@ -86,6 +104,12 @@ def task_named(name: str) -> Task:
 
 def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip(_EDGES).casefold()
+
+
+def _holds(text: str, words: str) -> bool:
+    """Whether a text has these words, not as a part of longer words or numbers: 46 is neither in 1,046 nor in -46."""
+    found = re.search(rf"(?<![\w-])(?<!\d[.,]){re.escape(words)}(?![\w-])(?![.,]\d)", text)
+    return bool(words) and found is not None
 
 
 def _bag(text: str) -> list[str]:
@@ -384,8 +408,8 @@ def _same_sense(rng: random.Random) -> Item:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("first letter", "spelling", "Write the first letter of the word.", _first_letter),
-    Task("second letter", "spelling", "Write the second letter of the word.", _second_letter),
+    Task("first letter", "spelling", "Write the first letter of the word.", _first_letter, alone=True),
+    Task("second letter", "spelling", "Write the second letter of the word.", _second_letter, alone=True),
     Task("list letters", "spelling", "Write the letters of the word with a space between them.", _letters),
     Task("starting with", "spelling", "Pick the words that begin with the letter in brackets.", _starting_with, False),
     Task("pluralization", "grammar", "Write the plural of the word.", _of_table(_PLURALS)),
@@ -394,9 +418,9 @@ TASKS: tuple[Task, ...] = (
     Task("antonyms", "meaning", "Write a word that means the opposite.", _of_table(_OPPOSITES)),
     Task("synonyms", "meaning", "Write another word with the same meaning.", _of_table(_SYNONYMS)),
     Task("membership", "meaning", "Pick the animals from the list.", _animals, False),
-    Task("rhymes", "sound", "Write a word that rhymes with the word.", _of_table(_RHYMES)),
-    Task("larger animal", "knowledge", "Write which of the two animals is larger.", _larger),
-    Task("cause selection", "meaning", "Write the sentence that is the cause of the other.", _cause),
+    Task("rhymes", "sound", "Write a word that rhymes with the word.", _of_table(_RHYMES), alone=True),
+    Task("larger animal", "knowledge", "Write which of the two animals is larger.", _larger, alone=True),
+    Task("cause selection", "meaning", "Write the sentence that is the cause of the other.", _cause, alone=True),
     Task("common concept", "meaning", "Write what the things have in common.", _concept),
     Task("formality", "style", "Say the sentence in formal language.", _formal),
     Task("sum", "numbers", "Add the two numbers.", _sum),
@@ -405,7 +429,9 @@ TASKS: tuple[Task, ...] = (
     Task("translation en-de", "translation", "Translate the word into German.", _of_table(_GERMAN)),
     Task("translation en-es", "translation", "Translate the word into Spanish.", _of_table(_SPANISH)),
     Task("translation en-fr", "translation", "Translate the word into French.", _of_table(_FRENCH)),
-    Task("sentiment", "judging", "Say whether the opinion is positive or negative.", _sentiment),
-    Task("sentence similarity", "judging", "Say whether both sentences mean the same: yes or no.", _alike),
-    Task("word in context", "judging", "Say if the word means the same in both: same or not the same.", _same_sense),
+    Task("sentiment", "judging", "Say whether the opinion is positive or negative.", _sentiment, alone=True),
+    Task("sentence similarity", "judging", "Say whether both sentences mean the same: yes or no.", _alike,
+         alone=True),
+    Task("word in context", "judging", "Say if the word means the same in both: same or not the same.", _same_sense,
+         alone=True),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.proof import Shown
 from adhere.core.record import Record
 from adhere.core.statistics import Share
-from adhere.evals.lab import Lab, Outcome
+from adhere.evals.lab import Lab, Outcome, by_seed
 from adhere.verify.guard import degenerate
 from adhere.verify.rewriting import to_last_sentence
 
@@ -72,7 +72,11 @@ def tuned_arms(
         [test.id for test in _each(lab, tests)],
         names,
         examples=tuple(examples[:MOST_SHOWN]),
-        numbers={"rows_base": float(len(rows[0])), "rows_treated": float(len(rows[1]))},
+        numbers={
+            "rows, baseline": float(len(rows[0])),
+            "rows, treated": float(len(rows[1])),
+            **by_seed([seed for seed in lab.seeds for _ in tests], *scored),
+        },
     )
 
 

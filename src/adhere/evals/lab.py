@@ -27,7 +27,7 @@ from adhere.core.proof import Proof, Shown, Side, Size, holds
 from adhere.core.record import Record
 from adhere.core.statistics import Interval, Share, paired_difference
 from adhere.data.seeds import shipped_seeds
-from adhere.evals.grade import Graded, Metric, Row, followed, grade, joined, paired_rows
+from adhere.evals.grade import Graded, Metric, Row, followed, grade, joined, paired_rows, sound
 from adhere.evals.heldout import heldout_benchmark, overlap_finder
 from adhere.models.budget import Ledger, metered
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES
@@ -215,26 +215,32 @@ class Lab:
         return self._pools[key]
 
     def rows(self, count: int, samples: int = 4, keep: Callable[[Row], bool] = lambda row: True) -> list[Record]:
-        """The replies of the pool as records, where `keep` says so; notes hold `followed` and `finish`."""
+        """The replies of the pool that end by themselves and do not loop, where `keep` says so, as records.
+
+        Notes hold `followed`: what is tuned on a reply that was cut learns to stop in the middle.
+        """
         records = {one.id: one for one in self.composed(count)}
         return [
-            records[row.record].with_reply(row.reply).noted(followed=followed(row), finish=row.finish)
+            records[row.record].with_reply(row.reply).noted(followed=followed(row))
             for row in self.pool(count, samples).rows
-            if row.judged and row.reply.strip() and keep(row)
+            if self._is_whole(row) and keep(row)
         ]
 
     def pairs(self, count: int, samples: int = 4) -> list[Record]:
-        """Replies of the pool that pass all their checks, each with a rejected one that fails some; one a prompt."""
+        """Whole replies of the pool that pass all their checks, each with one that fails some; one pair a prompt."""
         records = {one.id: one for one in self.composed(count)}
         found: dict[str, dict[bool, Row]] = {}
         for row in self.pool(count, samples).rows:
-            if row.judged and row.reply.strip() and row.strict is not None:
+            if (row.strict is False and row.reply.strip()) or (row.strict and self._is_whole(row)):
                 found.setdefault(row.record, {}).setdefault(row.strict, row)
         return [
             msgspec.structs.replace(records[name].with_reply(both[True].reply), rejected=both[False].reply)
             for name, both in found.items()
             if len(both) == 2 and both[True].reply != both[False].reply
         ]
+
+    def _is_whole(self, row: Row) -> bool:
+        return bool(row.reply.strip()) and (sound(row) == 1.0 or (self.smoke and row.judged))
 
     def folder(self, *names: str | int) -> Path:
         """A folder for a tuned model."""
@@ -294,18 +300,21 @@ class Lab:
     ) -> Outcome:
         """Two gradings of one benchmark as an outcome, with the prompts that changed most as examples."""
         pairs = list(paired_rows(base, treated))
+        before, after = [metric(one) for one, _ in pairs], [metric(one) for _, one in pairs]
         return Outcome(
-            [metric(before) for before, _ in pairs],
-            [metric(after) for _, after in pairs],
-            [after.record for _, after in pairs],
+            before,
+            after,
+            [one.record for _, one in pairs],
             names,
             examples=shown(records, pairs, metric),
+            numbers=by_seed([one.seed for _, one in pairs], before, after),
         )
 
     def proof(self, method: str, card: Card, outcome: Outcome) -> Proof:
         """The proof of a method's claim from what was measured; whether it holds follows from the interval."""
         interval = paired_difference(outcome.base, outcome.treated, outcome.units)
         pairs = _pairs(outcome)
+        baseline = fmean(before for before, _ in pairs)
         size: Size = "tiny"
         return Proof(
             method=method,
@@ -314,10 +323,10 @@ class Lab:
             metric=card.metric,
             relation=card.relation,
             margin=card.margin,
-            baseline=Side(outcome.names[0], fmean(before for before, _ in pairs), self.tokens("base")),
+            baseline=Side(outcome.names[0], baseline, self.tokens("base")),
             treated=Side(outcome.names[1], fmean(after for _, after in pairs), self.tokens("treated")),
             interval=_plain(interval),
-            holds=holds(card.relation, card.margin, interval),
+            holds=holds(card.relation, card.margin, interval, baseline),
             seeds=self.seeds,
             size=size,
             model=self.model.name,
@@ -330,6 +339,18 @@ class Lab:
             seconds=round(time.monotonic() - self._began, 1),
             made=datetime.date.today().isoformat(),
         )
+
+
+def by_seed(seeds: Sequence[int], base: Sequence[Share], treated: Sequence[Share]) -> dict[str, float]:
+    """The difference of each seed, by name, where there are several: how far tunings and draws differ shows here only.
+
+    The interval of a proof is over prompts, with the seeds as they were.
+    """
+    found: dict[int, list[float]] = {}
+    for seed, before, after in zip(seeds, base, treated, strict=True):
+        if before is not None and after is not None:
+            found.setdefault(seed, []).append(after - before)
+    return {f"difference, seed {seed}": round(fmean(one), 4) for seed, one in found.items()} if len(found) > 1 else {}
 
 
 def shown(records: Sequence[Record], pairs: Sequence[tuple[Row, Row]], metric: Metric = followed) -> tuple[Shown, ...]:

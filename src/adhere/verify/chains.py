@@ -167,17 +167,18 @@ def drawn(count: int, fewest: int, most: int, seed: int) -> list[Drawn]:
 
 
 def options(chain: Drawn, count: int, wrong: int, rng: random.Random) -> list[str]:
-    """The right answer after the first `count` steps, then `wrong` (at most three) wrong ones.
+    """The right answer after the first `count` steps, then `wrong` (at most three) different wrong ones.
 
-    Wrong is what comes out when one of the steps is left out, and, where those are too few, what another last step
-    would have given.
+    Wrong is what comes out when one of the steps, drawn at random, is carried out as another one. A step left out would
+    be a wrong answer of another kind at each depth: after a single step it is the given text word for word, which is
+    never among the wrong ones.
     """
     steps = chain.steps[:count]
     right = chain.answer(steps)
-    missed = (chain.answer((*steps[:at], *steps[at + 1 :])) for at in reversed(range(count)))
-    found = [one for one in dict.fromkeys(missed) if one and one != right][: wrong - 1]
-    while len(found) < wrong:
-        other = KINDS[chain.kind].draw(rng, chain.after(steps[:-1]))
-        answer = chain.answer((*steps[:-1], other))
-        found += [answer] if answer not in (right, *found) else []
-    return [right, *found]
+    taken = [right, chain.answer(())]
+    while len(taken) < wrong + 2:
+        at = rng.randrange(count)
+        other = KINDS[chain.kind].draw(rng, chain.after(steps[:at]))
+        answer = chain.answer((*steps[:at], other, *steps[at + 1 :]))
+        taken += [answer] if answer and answer not in taken else []
+    return [right, *taken[2:]]

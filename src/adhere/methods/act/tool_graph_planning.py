@@ -14,29 +14,34 @@ What the paper says (abstract read, details from memory): six tasks with large m
 command-line tools the measure is the F1 of the plan, documents are retrieved by TF-IDF, and demonstrations from 0 to
 10 and more are compared with and without documentation. What its released code does: not looked at. What we do: the
 prompt parts of the paper as settings, over a world that shows its documentation as a system message
-(`worlds/tool_graph.py`); the F1 of tools in the plan, mean over requests. Demonstrations are the records, drawn at
-random once per policy, as the paper draws subsets. TF-IDF is written out: the sum over the request's words of their
-inverse document frequency, in the documents that hold them. Left out: the paper's vision tasks and its unseen tools.
+(`worlds/tool_graph.py`); the F1 of tools in the plan, mean over requests. With `guided` a JSON Schema leaves nothing
+but plans: a small model learns the form from demonstrations alone, and the proof, where both sides are guided, is
+about the choice of tools. The guide names the tools but not what they take, on both sides. Demonstrations are the
+records, drawn at random once per policy, as the paper draws subsets. TF-IDF is written out: the sum over the request's
+words of their inverse document frequency, in the documents that hold them. Left out: the paper's vision tasks and its
+unseen tools.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from adhere.core.method import Card
-from adhere.core.model import Ask, Generates, Sampling
+from adhere.core.model import Ask, Generates, Guide, Sampling
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, system, user
 from adhere.core.world import Policy, Situation
 from adhere.worlds.speaking import Speaking
 from adhere.worlds.tool_graph import SHAPES, ToolGraph
 from adhere.worlds.tool_plans import read_plan, score_plan, written
+from adhere.worlds.toolbox import TOOLS
 
 if TYPE_CHECKING:
     from adhere.core.proof import Proof
@@ -56,6 +61,8 @@ CARD = Card(
     margin=0.05,
 )
 MADE_BY = "tool-graph-planning@1"
+MOST_CALLS = 4  # in a guided plan; the world's plans have as many at most
+GUIDED_TOKENS = 320
 
 HEAD = "You plan which tools to call for a request, and in which order."
 HEAD_WITH_TOOLS = HEAD + " These are the tools:\n{documents}"
@@ -67,7 +74,8 @@ class Settings:
 
     With `documentation` the documents that the world shows are in it, the `documents` nearest to the request of
     them (0: all; the paper retrieves some where there are hundreds); `demonstrations` records are shown before the
-    request (paper: 0 with documentation); `max_tokens` ends a plan; `temperature` 0 is greedy.
+    request (paper: 0 with documentation); `max_tokens` ends a plan; `temperature` 0 is greedy. `guided` replies are
+    plans in their form (ours; the engine has to support guides).
     """
 
     documentation: bool = True
@@ -75,6 +83,28 @@ class Settings:
     demonstrations: int = 0
     max_tokens: int = 160
     temperature: float = 0.0
+    guided: bool = False
+
+
+def plan_guide() -> Guide:
+    """The form of a plan as JSON Schema: calls of tools that exist, with arguments of any name and fitting types.
+
+    The bounds (ours) hold the world's own plans and keep others short: a plan that is cut by `max_tokens` is none.
+    """
+    text = {"type": "string", "maxLength": 60}
+    number = {"type": "integer", "minimum": 0, "maximum": 999}
+    words = {"type": "array", "items": {"type": "string", "maxLength": 12}, "maxItems": 5}
+    numbers = {"type": "array", "items": number, "minItems": 1, "maxItems": 5}
+    arguments = {
+        "type": "object", "propertyNames": {"type": "string", "maxLength": 8}, "minProperties": 1, "maxProperties": 3,
+        "additionalProperties": {"anyOf": [text, number, words, numbers]},
+    }  # fmt: skip
+    properties = {"tool": {"enum": list(TOOLS)}, "arguments": {"$ref": "#/$defs/arguments"}}
+    call = {
+        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
+    }  # fmt: skip
+    plan = {"type": "array", "items": call, "minItems": 1, "maxItems": MOST_CALLS, "$defs": {"arguments": arguments}}
+    return Guide("json_schema", json.dumps(plan))
 
 
 def act(
@@ -89,6 +119,8 @@ def act(
     able = [record for record in records if record.reply]
     rng = random.Random(f"{MADE_BY}/{seed}")
     shown = rng.sample(able, min(settings.demonstrations, len(able)))
+    guide = plan_guide() if settings.guided else None
+    sampling = Sampling(settings.max_tokens, settings.temperature, seed=seed, guide=guide)
 
     def ask(one: Situation) -> Ask:
         documents = _documents(one) if settings.documentation else []
@@ -97,7 +129,6 @@ def act(
         head = HEAD_WITH_TOOLS.format(documents="\n".join(documents)) if documents else HEAD
         form = "\n".join(message.text for message in one.turns[0].seen if message.role == "user")
         pairs = [message for record in shown for message in (user(record.instruction), assistant(record.reply or ""))]
-        sampling = Sampling(settings.max_tokens, settings.temperature, seed=seed)
         return Ask((system(f"{head}\n\n{form}"), *pairs, user(one.told)), sampling)
 
     return Speaking(model, MADE_BY, [asdict(settings), seed, [record.id for record in shown]], ask)
@@ -137,16 +168,19 @@ def tools_named(world: ToolGraph, episode: Episode) -> float | None:
 
 
 def prove(lab: Lab) -> Proof:
-    """Eight demonstrations without documentation against documentation without demonstrations, on the same requests."""
+    """Eight demonstrations without documentation against documentation without demonstrations, on the same requests.
+
+    Both sides are guided to the form of a plan.
+    """
     from adhere.evals.lab import Outcome
     from adhere.worlds.play import play
 
     world, seeds = ToolGraph(SHAPES), range(1000, 1000 + lab.count(60))
     shown = demonstrations(world, range(lab.count(48)))
-    shared = Settings(temperature=0.7)
+    shared = Settings(max_tokens=GUIDED_TOKENS, temperature=0.7, guided=True)
     sides = {
-        "base": Settings(False, 0, 8, shared.max_tokens, shared.temperature),
-        "treated": Settings(True, 0, 0, shared.max_tokens, shared.temperature),
+        "base": replace(shared, documentation=False, demonstrations=8),
+        "treated": replace(shared, documentation=True, demonstrations=0),
     }
     scores: dict[str, list[float | None]] = {side: [] for side in sides}
     numbers: dict[str, float] = {}
@@ -161,7 +195,7 @@ def prove(lab: Lab) -> Proof:
         numbers[f"{side}: executed with the right result"] = sum(one.passed is True for one in played) / len(played)
         numbers[f"{side}: readable as a plan"] = sum(not one.refused for one in played) / len(played)
     units = [seed for _ in lab.seeds for seed in seeds]
-    outcome = Outcome(
-        scores["base"], scores["treated"], units, ("8 demonstrations", "documentation"), "requests", numbers=numbers
-    )
+    names = ("8 demonstrations", "documentation")
+    remark = "Both sides are guided to the form of a plan, whose schema names the tools: the choice of tools differs."
+    outcome = Outcome(scores["base"], scores["treated"], units, names, "requests", numbers=numbers, remark=remark)
     return lab.proof("tool-graph-planning", CARD, outcome)

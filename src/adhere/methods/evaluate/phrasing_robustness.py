@@ -16,9 +16,11 @@ and spread widely on them.
 What its released code does: not looked at.
 What we do: the tasks are verifiable constraints. Each type has training phrasings and phrasings that no training data
 holds; the same parameters on the same instruction are asked in both, and code checks the replies. In the proof a
-phrasing counts as observed only if it stands in the very rows that the model was tuned on. Beside the gap stands that
-of the model before tuning: what it has too is not due to tuning. Families that are held out are not used at all. Left
-out: the paper's tasks, and its remedy, a soft prompt that draws equivalent instructions together (section 5).
+phrasing counts as observed only if it stands in the very rows that the model was tuned on. Those are chosen by whether
+a reply ended, not by whether it is right, or the easy phrasings would be the observed ones; what a reply misses is
+corrected by code. Gains are compared, after tuning less before, so that a gap which the model had already does not
+count. Families that are held out are not used at all. Left out: the paper's tasks, and its remedy, a soft prompt that
+draws equivalent instructions together (section 5).
 """
 
 from __future__ import annotations
@@ -55,8 +57,8 @@ CARD = Card(
     paper="arXiv:2306.11270",
     seed=404,
     needs=("Generates",),
-    claim="A tuned model follows constraints more often in phrasings it was tuned on than in new ones.",
-    metric="share of constraints followed, strict",
+    claim="Tuning gains more on constraints in phrasings it was tuned on than on the same in new ones.",
+    metric="gain of tuning in the share of constraints followed, strict",
 )
 SORTS = ("unobserved", "observed")
 # Their wording is part of what is checked, or says how the prompt is laid out.
@@ -131,6 +133,17 @@ def by_item(bench: Benchmark, graded: Graded) -> list[dict[str, list[float]]]:
     return [one for one in found.values() if all(one.values())]
 
 
+def gains(bench: Benchmark, before: Graded, after: Graded) -> list[dict[str, float]]:
+    """Of each item, by sort, the mean share followed after less that before; from -1 to 1, only what was judged."""
+    was, now = before.by_record(followed), after.by_record(followed)
+    found: dict[int, dict[str, list[float]]] = {}
+    for record in bench.records:
+        item = found.setdefault(int(record.notes["item"]), {sort: [] for sort in SORTS})
+        if record.id in was and record.id in now:
+            item[str(record.notes["sort"])].append(fmean(now[record.id]) - fmean(was[record.id]))
+    return [{sort: fmean(one[sort]) for sort in SORTS} for one in found.values() if all(one.values())]
+
+
 def measures(found: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float]]:
     """Of each sort the mean over items, and the spread: the standard deviation over an item's phrasings, averaged."""
     return {
@@ -185,27 +198,33 @@ def seen_templates(rows: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def prove(lab: Lab) -> Proof:
-    """New phrasings against those in the tuning rows, for one tuned model per seed; the model before it beside."""
-    from adhere.evals.grade import all_followed, joined
+    """What tuning gains on new phrasings against what it gains on those in its rows, for one tuned model per seed."""
+    from adhere.evals.grade import joined
     from adhere.evals.lab import WARM, Outcome
+    from adhere.verify.repair import correct
 
     sampling = Sampling(max_tokens=128, temperature=WARM.temperature, top_p=WARM.top_p)
-    rows = lab.rows(160, keep=lambda row: all_followed(row) == 1.0)[: lab.count(80)]
+    # A reply a prompt, whether right or not: rows that the model gets right hold the phrasings that it knows already.
+    chosen = list({one.instruction: one for one in lab.rows(160)}.values())[: lab.count(80)]
+    rows = [one.with_reply(correct(one, one.reply or "", ALL_TYPES).reply) for one in chosen]
     observed = None if lab.smoke else seen_templates(rows)  # a handful of rows holds next to no phrasing
     bench = items(lab.instructions(60, "probe"), lab.count(40), 2, 0, observed)
     with lab.at("treated"):
         tuned = [lab.grade(lab.tuned(rows, "observed", n), bench, sampling, [n]) for n in lab.seeds]
-    before = lab.grade(lab.model, bench, sampling)
+    with lab.at("base"):
+        before = lab.grade(lab.model, bench, sampling)
     after = joined(tuned)
     found, was = by_item(bench, after), by_item(bench, before)
     numbers: dict[str, float] = {}
     for name, one in (("tuned", measures(found)), ("before tuning", measures(was))):
         numbers |= {f"{name}, {sort}: {what}": value for sort in SORTS for what, value in one[sort].items()}
     gap = numbers["before tuning, observed: mean"] - numbers["before tuning, unobserved: mean"]
-    numbers["gap before tuning"] = gap
+    numbers |= {"gap before tuning": gap, "tuning rows": len(rows)}
+    gained = gains(bench, before, after)
     outcome = Outcome(
-        [fmean(one["unobserved"]) for one in found], [fmean(one["observed"]) for one in found], range(len(found)),
-        ("unobserved phrasings", "observed phrasings"), unit="items", numbers=numbers,
-        remark="A gap that the model has before tuning too is one of the phrasings, not of having seen them.",
+        [one["unobserved"] for one in gained], [one["observed"] for one in gained], range(len(gained)),
+        ("gain on unobserved phrasings", "gain on observed phrasings"), unit="items", numbers=numbers,
+        remark="Gains are shares after tuning less shares before and may be negative. The tuning rows are the model's "
+        "own replies, corrected by code until they follow their constraints, as far as that goes.",
     )  # fmt: skip
     return lab.proof("phrasing-robustness", CARD, outcome)

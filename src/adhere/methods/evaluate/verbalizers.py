@@ -27,6 +27,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from adhere.core.benchmark import Benchmark
 from adhere.core.errors import SettingsError
 from adhere.core.method import Card
@@ -84,7 +86,7 @@ def evaluate(
     for style in STYLES:
         rows = styles[style]
         share = proportion_interval([right(row, bench) for row in rows])
-        found = {
+        found: dict[str, Any] = {
             "accuracy": share.share,
             "interval": [share.low, share.high],
             "no_label": fmean(stated(row, bench) is None for row in rows),
@@ -139,17 +141,22 @@ def prove(lab: Lab) -> Proof:
     from adhere.evals.lab import Outcome
 
     bench = texts(lab.count(80), 0)
-    with lab.at("treated"):
-        graded = lab.grade(lab.model, bench, Sampling(16))
-    styles = {name: [right(row, bench) for row in rows] for name, rows in by_style(bench, graded).items()}
+    rows: dict[str, list[Row]] = {}
+    for side, style in zip(("base", "neutral", "treated"), STYLES, strict=True):
+        asked = tuple(one for one in bench.records if one.checks[0].params["style"] == style)
+        with lab.at(side):
+            rows[style] = list(lab.grade(lab.model, msgspec.structs.replace(bench, records=asked), Sampling(16)).rows)
+    styles = {name: [right(row, bench) for row in some] for name, some in rows.items()}
+    every = [row for some in rows.values() for row in some]
     numbers = {
         "accuracy with neutral words": fmean([one or 0.0 for one in styles["neutral"]]),
-        "share of replies that state one label word": fmean(stated(row, bench) is not None for row in graded.rows),
-        "share of replies that are the word alone": fmean(_is_alone(row, bench) for row in graded.rows),
+        "share of replies that state one label word": fmean(stated(row, bench) is not None for row in every),
+        "share of replies that are the word alone": fmean(_is_alone(row, bench) for row in every),
         "accuracy of a constant word": 0.5,
     }
+    said = [str(_params(row, bench)["text"]) for row in rows["natural"]]  # short tables: a text may come twice
     outcome = Outcome(
-        styles["natural"], styles["flipped"], range(len(styles["natural"])), ("natural words", "flipped words"),
+        styles["natural"], styles["flipped"], said, ("natural words", "flipped words"),
         unit="texts", numbers=numbers,
     )  # fmt: skip
     return lab.proof("verbalizers", CARD, outcome)

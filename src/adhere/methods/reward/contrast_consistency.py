@@ -141,21 +141,21 @@ def prove(lab: Lab) -> Proof:
     from adhere.evals.lab import Outcome
 
     model = lab.model
-    rows = lab.rows(60, 2, keep=lambda row: row.tokens <= 160 and (lab.smoke or bool(row.strict)))
+    rows = lab.rows(160, keep=lambda row: row.tokens <= 160 and (lab.smoke or bool(row.strict)))
     found: dict[str, list[bool]] = {"base": [], "treated": []}
     units: list[str] = []
     alike: list[float] = []
     for seed in lab.seeds:
         pairs = [(row, made) for row in rows if (made := contrast(row, seed)) is not None]
         others = [made for _, made in pairs]
-        for at, (row, _) in enumerate(pairs):
+        for at, (row, own) in enumerate(pairs):
             far = [one for one in others if likeness(row, one) < 0.2] or others
             arbitrary = random.Random(f"{seed}/{at}").choice(far)
-            for side, some in (("base", [arbitrary]), ("treated", others)):
+            for side, some in (("base", [arbitrary]), ("treated", [own])):
                 with lab.at(side):
                     verdict = reward(some, Settings(neighbours=1, low=0.0, high=1.0), seed, model=model)
                     found[side].append(verdict.verify(row, row.reply or "").passed is True)
-            alike.append(max(likeness(row, one) for one in others))
+            alike.append(likeness(row, own))
             units.append(content_hash(row.prompt))
     numbers = {"replies": len(rows), "likeness of the similar instruction": sum(alike) / max(1, len(alike))}
     remark = "A similar instruction is the same task with other constraints, which the reply fails; chance is one half."

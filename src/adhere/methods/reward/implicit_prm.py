@@ -28,6 +28,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from adhere.core.errors import AdhereError, DataError, SettingsError
 from adhere.core.method import Card
 from adhere.core.model import Trains
@@ -195,31 +197,50 @@ def prove(lab: Lab) -> Proof:
     from adhere.core.model import Reply
     from adhere.evals.lab import Outcome
 
-    short = [one for one in lab.pairs(160) if len(f"{one.reply} {one.rejected}".split()) <= 240] or lab.pairs(160)
-    train, held = short[0::2][: lab.count(32)], short[1::2] or short
+    pairs = _unlike(lab.rows(160))
+    short = [one for one in pairs if len(f"{one.reply} {one.rejected}".split()) <= 320] or pairs
+    train, held = short[0::2][: lab.count(40)], short[1::2] or short
+    # A few dozen pairs: more and smaller steps, so that the ratio stands out of the rounding.
+    settings = Settings(learning_rate=5e-4, tokens_per_step=1024, epochs=2.0)
     base: list[float] = []
     treated: list[float] = []
+    fewer: list[float] = []
     sums: list[float] = []
     for seed in lab.seeds:
         with lab.at("treated"):
-            made = reward(train, Settings(), seed, model=lab.trainable, place=lab.folder("implicit-prm", seed))
+            made = reward(train, settings, seed, model=lab.trainable, place=lab.folder("implicit-prm", seed))
             lab.ledger.book_training(made.tokens_trained)
             steps = [[made.steps(one, text) for text in (one.reply or "", one.rejected or "")] for one in held]
             lab.ledger.book(Reply("", tokens_in=made.tuned.computed + made.reference.computed))
             treated += [_ranked(*(folded(one, made.settings.fold) for one in both)) for both in steps]
+            fewer += [_ranked(-len(both[0]), -len(both[1])) for both in steps]
             sums += [_ranked(*(sum(one) for one in both)) for both in steps]
         with lab.at("base"):
             read = made.reference.computed
-            pairs = [(one.prompt, text) for one in held for text in (one.reply or "", one.rejected or "")]
-            means = [one.mean for one in made.reference.score(pairs, made.chat)]
+            texts = [(one.prompt, text) for one in held for text in (one.reply or "", one.rejected or "")]
+            means = [one.mean for one in made.reference.score(texts, made.chat)]
             lab.ledger.book(Reply("", tokens_in=made.reference.computed - read))
             base += [_ranked(right, wrong) for right, wrong in zip(means[0::2], means[1::2], strict=True)]
     units = [one.id for _ in lab.seeds for one in held]
     numbers = {"pairs to train on": len(train), "ranked right by the sum of the steps": fmean(sums)}
+    numbers["ranked right by fewer steps"] = fmean(fewer)
     names = ("mean likelihood, untuned", "implicit reward")
-    remark = "Replies pass when they follow all constraints of their prompt; chance is one half."
+    remark = "Of each prompt the reply that follows most of its constraints, against the one that follows fewest."
     outcome = Outcome(base, treated, units, names, unit="pairs", numbers=numbers, remark=remark)
     return lab.proof("implicit-prm", CARD, outcome)
+
+
+def _unlike(rows: Sequence[Record]) -> list[Record]:
+    """Of each prompt the reply that follows most, with the one that follows least as rejected, where these differ."""
+    by_prompt: dict[str, list[Record]] = {}
+    for row in rows:
+        by_prompt.setdefault(row.instruction, []).append(row)
+    ordered = [sorted(some, key=lambda one: float(one.notes["followed"] or 0)) for some in by_prompt.values()]
+    return [
+        msgspec.structs.replace(some[-1], rejected=some[0].reply)
+        for some in ordered
+        if some[0].notes["followed"] != some[-1].notes["followed"]
+    ]
 
 
 def _ranked(right: float, wrong: float) -> float:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -81,18 +82,37 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 def perturbed(record: Record, drop: float, draw: random.Random) -> tuple[Message, ...]:
-    """The prompt with words of its instruction dropped; one word at least stays."""
+    """The prompt with words of its instruction dropped; one word at least stays, and the layout of the others."""
     at = max((place for place, one in enumerate(record.prompt) if one.role == "user"), default=-1)
     if at < 0:
         return record.prompt
     text, given = record.prompt[at].text, record.notes.get("input")
     before, shown, after = text.partition(given) if isinstance(given, str) and given else (text, "", "")
-    pieces = [(part, part.split()) for part in (before, after)]
-    kept = [" ".join(word for word in said if draw.random() >= drop) for _, said in pieces]
-    if not any(kept):
-        kept[0] = draw.choice(text.split() or [text])
-    changed = "\n\n".join(one for one in (kept[0], shown, kept[1]) if one)
+    if not (before + after).strip():  # nothing but the input
+        return record.prompt
+    kept = [_thinned(part, drop, draw) for part in (before, after)]
+    if not any(one.strip() for one in kept):
+        place = 0 if before.strip() else 1
+        part = (before, after)[place]
+        kept[place] = part.replace(part.strip(), draw.choice(part.split()))
+    changed = kept[0] + shown + kept[1]
+    if changed != text:
+        changed = changed.strip()
     return (*record.prompt[:at], user(changed), *record.prompt[at + 1 :])
+
+
+def _thinned(text: str, drop: float, draw: random.Random) -> str:
+    """A text without words that the draw drops; the white space between the others stays, so that lists stay lists.
+
+    Where a word goes, one of the two gaps beside it goes with it: that with fewer line breaks, else the shorter.
+    """
+    found, gap = "", ""
+    for space, word in re.findall(r"(\s*)(\S+)", text):
+        gap = max(gap, space, key=lambda one: (one.count("\n"), len(one)))
+        if draw.random() >= drop:
+            found, gap = found + gap + word, ""
+    rest = text[len(text.rstrip()) :] if text.strip() else text
+    return found + max(gap, rest, key=lambda one: (one.count("\n"), len(one)))
 
 
 def tasks_of(records: Sequence[Record]) -> dict[str, list[int]]:
@@ -190,9 +210,9 @@ def prove(lab: Lab) -> Proof:
         chosen = {n: divided(select(rows, settings, n, model=lab.model))[0] for n in lab.seeds}  # type: ignore[arg-type]
         treated = graded_after(lab, "chosen", lambda n: chosen[n], bench)
     every = [{one.id for one in kept} for kept in chosen.values()]
-    numbers = {"tasks": len(rows), "kept": count, "kept with every seed": len(set.intersection(*every))}
+    numbers: dict[str, float] = {"tasks": len(rows), "kept": count}
+    numbers["kept with every seed"] = len(set.intersection(*every))
     remark = "One round, by the untuned model; each prompt is a task. Both sides train on right replies only."
     outcome = lab.graded_outcome(bench.records, base, treated, ("drawn at random", "most prompt-uncertain"))
-    return lab.proof(
-        "active-instruction-tuning", CARD, msgspec.structs.replace(outcome, numbers=numbers, remark=remark)
-    )
+    outcome = msgspec.structs.replace(outcome, numbers=outcome.numbers | numbers, remark=remark)
+    return lab.proof("active-instruction-tuning", CARD, outcome)

@@ -128,7 +128,7 @@ def prove(lab: Lab) -> Proof:
     with lab.at("base"):
         base = graded_after(lab, "random", lambda n: drawn(rows, len(kept), n), bench)
     outcome = lab.graded_outcome(bench.records, base, treated, ("drawn at random", "highest IFD"))
-    numbers = {"rows": len(rows), "kept": len(kept), **_numbers(rows, kept, scores(rows, lab.model))}  # type: ignore[arg-type]
+    numbers = {**outcome.numbers, "rows": len(rows), "kept": len(kept), **_numbers(rows, kept, scores(rows, lab.model))}  # type: ignore[arg-type]
     remark = "The rows are the model's own replies, not Alpaca's; it scores as it is, in the form of mean losses."
     return lab.proof("ifd", CARD, msgspec.structs.replace(outcome, numbers=numbers, remark=remark))
 

@@ -20,7 +20,8 @@ What we do: `rule` is v3, v1, or coefficients such as "len=0.001 rew=-0.2", whic
 model given: UniEval's form, P(yes) / (P(yes) + P(no)), is asked of that model in words of ours, and rew is the log odds
 of the yes to "is it good?". A row's own numbers in notes["indicators"] (from the paper's judges) go first.
 Published coefficients with our indicators are an approximation: refit. `fit` has a ridge on standardised indicators,
-because we tune a dozen times, not 129. knn6 needs a model that embeds.
+because we tune a dozen times, not 129. knn6 needs a model that embeds. The proof fits the rule to the loss on replies
+to one half of the held-out prompts and judges it by those to the other half.
 Left out: BlendSearch for the number of rows; `limit` and `keep` say it.
 """
 
@@ -32,7 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adhere.core.errors import SettingsError
+from adhere.core.errors import DataError, SettingsError
 from adhere.core.method import Card
 from adhere.core.model import Embeds, Scores
 from adhere.core.progress import Progress, silent
@@ -68,6 +69,7 @@ ASKED = {
     "coh": "Does this answer go together with the request?",
 }
 QUESTION = "Request: {request}\n\nAnswer: {reply}\n\n{question} Reply with Yes or No."
+ENOUGH = 24  # held-out replies that the proof wants to fit the rule, and to judge it
 FITTED = ("len", "nll", "mtld", "rew", "nat", "coh")
 MTLD_SHARE = 0.72  # of different words, where a factor ends (McCarthy and Jarvis 2010)
 
@@ -207,19 +209,14 @@ def select(
 def prove(lab: Lab) -> Proof:
     """Twelve tunings on mixed subsets fit the rule; then 24 rows by it against 24 at random, on unseen sound replies.
 
-    A third of the candidates has the reply to another instruction, so that there are qualities to tell apart.
+    A third of the candidates has the reply to another instruction, so that there are qualities to tell apart. The
+    losses that fit the rule are of replies to other prompts than those that judge it.
     """
     from adhere.core.step import divided
-    from adhere.evals.grade import all_followed
     from adhere.evals.lab import Outcome
-    from adhere.evals.subsets import SHORT, drawn, losses, losses_after
+    from adhere.evals.subsets import drawn, losses, losses_after
 
-    bench = lab.probe(48)
-    graded = lab.grade(lab.model, bench, SHORT, lab.seeds[:1])
-    by_id = {one.id: one for one in bench.records}
-    sound = [one for one in graded.rows if one.finish == "stop" and one.reply.strip()]
-    good = [one for one in sound if all_followed(one) == 1.0]
-    heldout = [by_id[one.record].with_reply(one.reply) for one in (graded.rows if lab.smoke else good)]
+    fitting, judging, least = _heldout(lab)
     rows = lab.rows(160, keep=lambda row: row.tokens <= 96 and row.finish == "stop")
     others = [*rows[len(rows) // 2 :], *rows[: len(rows) // 2]]  # far enough to be another prompt's
     candidates = [one if at % 3 else one.with_reply(others[at].reply or "") for at, one in enumerate(rows)]
@@ -228,20 +225,49 @@ def prove(lab: Lab) -> Proof:
     with lab.at("treated"):
         mixed = {n: _mixture(candidates[:half], swapped, count, n) for n in range(lab.count(12))}
         means = [_means(one, lab.model) for one in mixed.values()]
-        fitted = [losses(lab.tuned(one, "mixed", n), heldout) for n, one in mixed.items()]
+        fitted = [losses(lab.tuned(one, "mixed", n), fitting) for n, one in mixed.items()]
         rule = fit(means, [sum(one) / len(one) for one in fitted])
         kept, _ = divided(select(candidates[half:], Settings(rule=rule, limit=count), model=lab.model))  # type: ignore[arg-type]
-        treated = losses_after(lab, "chosen", lambda _: kept, heldout)
+        treated = losses_after(lab, "chosen", lambda _: kept, judging)
     with lab.at("base"):
-        base = losses_after(lab, "random", lambda n: drawn(candidates[half:], count, n), heldout)
-    units = [one.id for one in heldout] * len(lab.seeds)
+        base = losses_after(lab, "random", lambda n: drawn(candidates[half:], count, n), judging)
+    units = [one.instruction for one in judging] * len(lab.seeds)  # replies to one prompt are not independent
     numbers: dict[str, float] = {f"rule {name}": value for name, value in coefficients(rule).items()}
     wrong = sum(one.id in swapped for one in kept)
-    numbers |= {"held out": len(heldout), "kept": len(kept), "swapped among kept": wrong}
+    numbers |= {"kept": len(kept), "swapped among kept": wrong, "least share followed, held out": least}
+    numbers |= {"held-out replies that fit": len(fitting), "held-out replies that judge": len(judging)}
     names = ("drawn at random", "ranked by the refitted rule")
     remark = "The model's own replies, a third of them swapped; twelve tunings on other rows fit the rule, not 129."
-    outcome = Outcome(base, treated, units, names, unit="held-out replies", numbers=numbers, remark=remark)
+    outcome = Outcome(base, treated, units, names, unit="held-out prompts", numbers=numbers, remark=remark)
     return lab.proof("instruct-mining", CARD, outcome)
+
+
+def _heldout(lab: Lab) -> tuple[list[Record], list[Record], float]:
+    """Sound replies to held-out prompts, those that fit the rule and those that judge it: no prompt is in both.
+
+    They follow all their constraints; where that leaves too few on one of the two sides, at least half of them, and
+    where that does too, any share. Gives also that least share. Raises `DataError` where a side is empty.
+    """
+    from adhere.evals.grade import followed
+    from adhere.evals.subsets import SHORT
+
+    bench = lab.probe(120)
+    graded = lab.grade(lab.model, bench, SHORT, lab.seeds)
+    places = {one.id: at for at, one in enumerate(bench.records)}
+    sound = [one for one in graded.rows if one.finish == "stop" and one.reply.strip()]
+    found: list[list[Record]] = [[], []]
+    least = 1.0
+    for least in (1.0, 0.5, 0.0):
+        good = graded.rows if lab.smoke else [one for one in sound if (followed(one) or 0.0) >= least]
+        found = [[], []]
+        for one in good:
+            at = places[one.record]
+            found[at % 2].append(bench.records[at].with_reply(one.reply))
+        if lab.smoke or min(map(len, found)) >= ENOUGH:
+            break
+    if not all(found):
+        raise DataError(f"expected held-out replies to fit and to judge, found {len(found[0])} and {len(found[1])}")
+    return found[0], found[1], least
 
 
 def _mixture(rows: Sequence[Record], swapped: frozenset[str], count: int, seed: int) -> list[Record]:
@@ -254,4 +280,4 @@ def _mixture(rows: Sequence[Record], swapped: frozenset[str], count: int, seed: 
 
 def _means(rows: Sequence[Record], model: Any) -> dict[str, float]:
     told = indicators(rows, FITTED, model)
-    return {name: sum(one[name] for one in told) / len(told) for name in FITTED}
+    return {name: sum(one[name] for one in told) / max(1, len(told)) for name in FITTED}

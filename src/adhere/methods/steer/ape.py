@@ -17,7 +17,9 @@ that people wrote. What its released code does: 5 subsets of pairs with 50 guess
 on, a bandit (UCB) as an option.
 What we do: the same at a smaller size; likelihood by default, since a small model gets so little right that accuracies
 tie. The mean over pairs of the log-likelihood per token. The examples are `records` with a reply: the first half of
-them, shuffled, are shown, the others score. Left out: the template that fills in rather than asks, the bandit.
+them, shuffled, are shown, the others score. In the proof an answer is right where it stands in the first line of the
+reply (`data/induction_tasks.stated`), because a small model answers in a sentence; the stricter accuracy, where the
+line is the answer, stands beside. Left out: the template that fills in rather than asks, the bandit.
 """
 
 from __future__ import annotations
@@ -189,13 +191,16 @@ def _same(said: str, wanted: str) -> bool:
 
 
 def prove(lab: Lab) -> Proof:
-    """Per task: eight guesses from ten pairs; the first guess against the best one on inputs of the test part."""
+    """Per task: eight guesses from ten pairs; the first guess against the best one on inputs of the test part.
+
+    Answers count where they stand in the first line; where the line has to be the answer, the accuracies are numbers.
+    """
     from adhere.data.induction_tasks import TASKS, items
     from adhere.evals.lab import Outcome
 
     tasks = TASKS[: lab.count(len(TASKS))]
     settings = Settings(samples=lab.count(8), scored=5)
-    found: dict[str, list[float]] = {"base": [], "treated": [], "person": []}
+    found: dict[str, list[tuple[float, float]]] = {"base": [], "treated": [], "person": []}
     for seed in lab.seeds:
         for task in tasks:
             rows = [Record((user(one.input),)).with_reply(one.answers[0]) for one in items(task, 10, "train", seed)]
@@ -209,17 +214,25 @@ def prove(lab: Lab) -> Proof:
             with lab.at("person"):
                 found["person"].append(accuracy(lab.model, task, test, task.instruction))
     units = [task.name for _ in lab.seeds for task in tasks]
-    numbers = {"accuracy with a person's instruction": fmean(found["person"])}
-    outcome = Outcome(
-        found["base"], found["treated"], units, ("first guess", "best of 8 guesses"), unit="tasks", numbers=numbers
+    numbers = {"accuracy with a person's instruction": fmean(stated for stated, _ in found["person"])}
+    for side, name in (("base", "first guess"), ("treated", "best guess"), ("person", "a person's instruction")):
+        numbers[f"exact accuracy, {name}"] = fmean(exact for _, exact in found[side])
+    base, treated = ([stated for stated, _ in found[side]] for side in ("base", "treated"))
+    remark = (
+        "An answer counts where it stands as whole words in the first line of the reply; lists, closed choices and "
+        "other answers that a sentence holds by chance have to be the line. Exact: every answer has to be the line."
     )
+    names = ("first guess", "best of 8 guesses")
+    outcome = Outcome(base, treated, units, names, unit="tasks", numbers=numbers, remark=remark)
     return lab.proof("ape", CARD, outcome)
 
 
-def accuracy(model: Generates, task: Task, items: Sequence[Item], instruction: str) -> float:
-    """Share of the items that the model gets right with an instruction, greedily."""
-    from adhere.data.induction_tasks import right
+def accuracy(model: Generates, task: Task, items: Sequence[Item], instruction: str) -> tuple[float, float]:
+    """Shares of the items whose answer stands in the first line of the greedy reply, and is that line."""
+    from adhere.data.induction_tasks import right, stated
 
     asks = [Ask((user(one.input),), Sampling(24)) for one in items]
     said = replies(with_instruction(model, instruction), asks)
-    return fmean(float(right(task, item, one.text)) for item, one in zip(items, said, strict=True))
+    pairs = [(item, one.text) for item, one in zip(items, said, strict=True)]
+    stands, exact = (sum(judge(task, *pair) for pair in pairs) / max(1, len(pairs)) for judge in (stated, right))
+    return stands, exact

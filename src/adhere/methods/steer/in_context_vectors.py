@@ -15,8 +15,9 @@ What the paper says: the first principal direction of the d; h + strength * v, s
 released code does: the mean of the d plus their centred first principal component; unit vectors per layer, strength
 times 1 + max(0, cos(h, -v)); it changes what each MLP adds, not the stream.
 What we do: the code's vector and step, on the stream after each layer as in the paper's formula. There it adds up
-from layer to layer, so that the default is weaker than the paper's; the experiment chooses it on other instructions,
-while the baseline has nothing to choose. Both texts are read as replies to the row's prompt: x is the rejected reply,
+from layer to layer, so that the default is weaker than the paper's; the experiment chooses it on other instructions
+(among strengths of equal style, the strongest that leaves as many replies sound as no steering does), while the
+baseline has nothing to choose. Both texts are read as replies to the row's prompt: x is the rejected reply,
 or the instruction where there is none, y the reply. The last token is that of the text, not the end of turn.
 Left out: several vectors at once; what reading the demonstrations once costs is not booked.
 """
@@ -57,7 +58,7 @@ CARD = Card(
     metric="share of replies in the style that are no loops",
 )
 STYLES = ("lower case", "exclamation")
-STRENGTHS = (0.02, 0.05, 0.1)  # what the experiment chooses from, by training instructions
+STRENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1)  # what the experiment chooses from, by training instructions
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,14 @@ def restyled(text: str, style: str) -> str:
     return text.lower() if style == "lower case" else text.replace(".", "!").replace("?", "!")
 
 
+def is_sound(reply: str) -> bool:
+    """Whether a reply has five words at least and is no loop."""
+    return len(words(reply)) >= 5 and not repetition(reply)
+
+
 def in_style(reply: str, style: str) -> bool:
     """Whether a reply of five words at least is in the style and no loop."""
-    if len(words(reply)) < 5 or repetition(reply):
+    if not is_sound(reply):
         return False
     if style == "lower case":
         return reply == reply.lower()
@@ -205,6 +211,8 @@ def prove(lab: Lab) -> Proof:
             with lab.at("without"):
                 found["without"] += _styled(lab.model, prompts, sampling, style)
     numbers = {"share without demonstrations": _share(found["without"]), "mean strength": fmean(strengths)}
+    for name, end in (("weakest", STRENGTHS[0]), ("strongest", STRENGTHS[-1])):
+        numbers[f"choices of the {name} strength"] = strengths.count(end) / len(strengths)
     numbers["tokens to choose the strength"] = lab.tokens("strength")
     for at, style in enumerate(STYLES):
         for side in ("base", "treated"):
@@ -218,13 +226,22 @@ def prove(lab: Lab) -> Proof:
 
 
 def _chosen_strength(lab: Lab, rows: Sequence[Record], sampling: Sampling, style: str) -> float:
-    """The strength that brings most replies to a few training instructions into the style; the weakest of equals."""
+    """The strength that brings most replies to a few training instructions into the style.
+
+    Of equals, which are common among so few replies, it is the strongest that leaves as many replies sound as no
+    steering does, and where none does the weakest: a tie at nothing would otherwise choose next to no steering.
+    """
     prompts = [one.prompt for one in lab.instructions(30)[-lab.count(6) :]]  # none of them is a demonstration's
+    unsteered = _sound(_said(lab.model, prompts, sampling))
+    said = {one: _said(steer(lab.model, rows, Settings(one)), prompts, sampling) for one in STRENGTHS}
+    shares = {one: _share([in_style(text, style) for text in texts]) for one, texts in said.items()}
+    equals = [one for one in STRENGTHS if shares[one] == max(shares.values())]
+    harmless = [one for one in equals if _sound(said[one]) >= unsteered]
+    return harmless[-1] if harmless else equals[0]
 
-    def share(strength: float) -> float:
-        return _share(_styled(steer(lab.model, rows, Settings(strength)), prompts, sampling, style))
 
-    return max(STRENGTHS, key=share)
+def _sound(texts: Sequence[str]) -> int:
+    return sum(map(is_sound, texts))
 
 
 def _plain_rows(lab: Lab, sampling: Sampling) -> list[Record]:
@@ -240,7 +257,11 @@ def _plain_rows(lab: Lab, sampling: Sampling) -> list[Record]:
 
 
 def _styled(model: Generates, prompts: Sequence[tuple[Message, ...]], sampling: Sampling, style: str) -> list[bool]:
-    return [in_style(one.text, style) for one in replies(model, [Ask(prompt, sampling) for prompt in prompts])]
+    return [in_style(text, style) for text in _said(model, prompts, sampling)]
+
+
+def _said(model: Generates, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> list[str]:
+    return [one.text for one in replies(model, [Ask(prompt, sampling) for prompt in prompts])]
 
 
 def _share(values: Sequence[bool]) -> float:

@@ -14,7 +14,8 @@ What the paper says: N = 30 at temperature 0.3 for most models; utilities are RO
 and an LLM judge (Prometheus) that is shown the reference; the judge is best, ROUGE gives small gains over greedy.
 What its released code does: the same with vLLM (from the paper's description; not looked at).
 What we do: ROUGE-L F over words of every script, because a 135M model cannot judge; N = 8 at 0.8, the candidates of
-`best-of-n`, so that the two can be compared at one cost. The ordinary reply is the first candidate and wins ties.
+`best-of-n`, so that the two can be compared at one cost. The ordinary reply is the first candidate and wins ties. In
+the proof it is the baseline too; greedy decoding, which the paper compares with, is a number beside.
 Left out: the LLM judge, BERTScore, and self-training by DPO on the winners (section 4; `tune dpo` does it from rows).
 """
 
@@ -82,7 +83,8 @@ _READ = 8_000  # characters: a reply of a megabyte would be compared for minutes
 
 
 def prove(lab: Lab) -> Proof:
-    """One sampled reply against the most agreed of eight of which it is the first."""
+    """One sampled reply against the most agreed of eight of which it is the first; greedy decoding beside them."""
+    from adhere.evals.grade import followed
     from adhere.evals.lab import WARM
 
     bench = lab.benchmark("seen", 40)
@@ -90,5 +92,8 @@ def prove(lab: Lab) -> Proof:
         base = lab.grade(lab.model, bench, WARM)
     with lab.at("treated"):
         treated = lab.grade(steer(lab.model, [], Settings()), bench, WARM)
+    with lab.at("greedy"):
+        greedy = lab.grade(lab.model, bench)
     outcome = lab.graded_outcome(bench.records, base, treated, ("one reply", "most agreed of 8"))
+    outcome.numbers["greedy decoding"] = greedy.mean(followed) or 0.0
     return lab.proof("mbr", CARD, outcome)

@@ -16,8 +16,9 @@ What its released code does (read): 36 seed instructions, 50 more per request; 3
 accuracy on the cases; an NLI model for the contradictions; 16 queries of 20 to 300 characters for each instruction;
 replies with a pass rate above 0 (not 0.5) go on, those with relevance above 8 stay; the prompt is query, space,
 instruction, full stop. Its faults with case values and in-process `exec` are described in `verify.autoif`.
-What we do: 1, 3 and 4 here, 2 by `verify.autoif` in a sandbox, with mutation tests besides. The pass rate is 0.5, the
-paper's. The same model describes functions in words, compares, and judges relevance; both can be left out.
+What we do: 1, 3 and 4 here, 2 by `verify.autoif` in a sandbox, with mutation tests besides. The pass rate has to be
+above 0.5, not at least that: `verify.autoif` does not judge a reply on which the functions are evenly divided. The same
+model describes functions in words, compares, and judges relevance; both can be left out.
 Left out: the strong teacher. A model of 135M writes no function that survives, so in the proof a bank of drafts, right
 and wrong ones, takes its part, and what is looked at is the tuning on replies kept by execution.
 """
@@ -90,9 +91,10 @@ class Settings:
 
     `instructions` to begin with (36 there; ours are ten); `more` are asked for (50), in one reply; `drafts` of a
     function for each (8); `queries` for each (16), of `shortest` to `longest` characters (20, 300); `samples` replies
-    for each; `least_pass` is the share of functions that must pass a reply (0.5 in the paper, above 0 in the code);
-    `least_relevance` must be exceeded (8), a negative one asks no judge; `describe` lets the model compare functions in
-    words with the instruction; `temperature`, `top_p` and `max_tokens` shape the replies (ours); `workers` sandboxes.
+    for each; `least_pass` is the share of functions that must pass a reply (0.5 in the paper, above 0 in the code; an
+    even vote is not judged, so 0.5 means above it); `least_relevance` must be exceeded (8), a negative one asks no
+    judge; `describe` lets the model compare functions in words with the instruction; `temperature`, `top_p` and
+    `max_tokens` shape the replies (ours); `workers` sandboxes.
     """
 
     instructions: tuple[str, ...] = INSTRUCTIONS
@@ -290,8 +292,8 @@ def _draft(ask: Ask) -> Reply:
 
 
 def prove(lab: Lab) -> Proof:
-    """Tuned on replies that the bank's functions pass against first replies to the same prompts as they come."""
-    from adhere.evals.arms import even, tuned_arms
+    """Tuned on replies that the bank's functions pass against, of the same samples, the first that is an answer."""
+    from adhere.evals.arms import tuned_arms
 
     short = lab.sized(Sampling(96))
     settings = Settings(
@@ -302,10 +304,17 @@ def prove(lab: Lab) -> Proof:
     with lab.at("treated"):
         made = [one for one in synth(queries, Bank(lab.model), settings, 0) if isinstance(one, Record)]
     made = random.Random(0).sample(made, min(len(made), 44))
-    sampling = Sampling(short.max_tokens, settings.temperature, settings.top_p)
+    # The samples that the treated rows were chosen from, held to the same guard: what differs is the functions' word.
+    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=0)
+    asks = [Ask(one.prompt, sampling, sample) for one in made for sample in range(settings.samples)]
     with lab.at("base"):
-        first = replies(lab.model, [Ask(one.prompt, sampling) for one in made], "base: first replies")
-    plain = [one.with_reply(reply.text) for one, reply in zip(made, first, strict=True) if reply.text.strip()]
+        drawn = replies(lab.model, asks, "base: replies")
+    rows: list[tuple[Record, Record]] = []
+    for at, one in enumerate(made):
+        own = drawn[at * settings.samples : (at + 1) * settings.samples]
+        answers = [reply.text.strip() for reply in own if not _refusal(one, reply)]
+        rows += [(one.with_reply(answers[0]), one)] if answers else []
+    plain, passing = [before for before, _ in rows], [after for _, after in rows]
     tests = [
         Record((user(f"{one.instruction} {said}"),), (msgspec.structs.replace(CHECKS[said], phrase=said),))
         for at, one in enumerate(lab.instructions(48, "probe"))
@@ -317,6 +326,9 @@ def prove(lab: Lab) -> Proof:
         return None if passed is None else float(passed)
 
     names = ("tuned on replies as they come", "tuned on replies that functions pass")
-    outcome = tuned_arms(lab, even(plain, made), tests, follows, names, Sampling(96))
-    remark = "Drafts of functions come from a bank, as a model of this size writes none that runs; a quarter are wrong."
+    outcome = tuned_arms(lab, (plain, passing), tests, follows, names, Sampling(96))
+    remark = (
+        "Drafts of functions come from a bank, as a model of this size writes none that runs; a quarter are wrong. "
+        "Both arms are rows for the same prompts, from the same samples, none cut or refused by the guard."
+    )
     return lab.proof("auto-if", CARD, msgspec.structs.replace(outcome, remark=remark))

@@ -58,6 +58,7 @@ CARD = Card(
 
 LIST = "Here is a list of tasks for a helpful assistant. Continue it with new tasks of other kinds.\n\n{shown}\n{next}."
 NAIVE = "Write a list of tasks for a helpful assistant.\n\n1."
+BLOCK = 5  # requests of the experiment that share a pool
 CLASSIFY = """Some tasks ask to choose from a few given labels; they are classification tasks. Others are not.
 
 Task: Say whether the comment below is friendly or rude.
@@ -312,33 +313,43 @@ def _labelled(text: str) -> list[tuple[str, str]]:
 
 
 def prove(lab: Lab) -> Proof:
-    """As many requests with exemplars as without, the same sampling and filters, a pool each that begins alike."""
+    """As many requests with exemplars as without, in blocks with the same sampling, filters and pool to begin with."""
     from adhere.evals.lab import Outcome
 
-    seeds, requests = lab.instructions(100), lab.count(20)
+    seeds, requests = lab.instructions(100), lab.count(5 * BLOCK)
     sampling = lab.sized(Sampling(192, 0.7, 0.95, presence_penalty=0.5, stop=("\n\n", "\n16", "16.")))
+    blocks = [(seed, begin) for seed in lab.seeds for begin in range(0, requests, BLOCK)]
     values: dict[str, list[float]] = {"base": [], "treated": []}
-    kept: dict[str, int] = {}
+    kept = dict.fromkeys(values, 0)
     for side, own in values.items():
-        for seed in lab.seeds:
-            pool = Pool(seeds, Settings(faithful=False))
-            for number in range(requests):
+        for seed, begin in blocks:
+            pool, found, written = Pool(seeds, Settings(faithful=False)), 0, 0
+            for number in range(begin, min(begin + BLOCK, requests)):
                 texts, parents = pool.shown(random.Random(f"{seed}/{number}"))
                 said = list_prompt(texts) if side == "treated" else NAIVE
                 draw = msgspec.structs.replace(sampling, seed=seed)
                 with lab.at(side):
                     (reply,) = replies(lab.model, [Ask((user(said),), draw, number)], side)
-                before = len(pool.own)
-                list(judged(pool, reply, number, parents))
-                own.append(100 * (len(pool.own) - before) / max(1, reply.tokens_out))
-            kept[side] = kept.get(side, 0) + len(pool.own)
-    units = [f"{seed}/{number}" for seed in lab.seeds for number in range(requests)]
+                candidates = judged(pool, reply, number, parents)
+                found += sum(not one.refused and not _leads_in(one.text) for one in candidates)
+                written += reply.tokens_out
+            # Of sums: a ratio per request would weigh one short line like a whole list.
+            own.append(100 * found / max(1, written))
+            kept[side] += found
     remark = (
-        "Requests are paired by their place, as the pool fills up on both sides. Nucleus 0.95 and a presence penalty "
-        "of 0.5 on both sides (0.5 and 2 there), since a small model that is asked the same repeats itself otherwise."
+        "A unit is a block of five requests whose pool begins with the seeds, on both sides, so that blocks are "
+        "independent; its value is a ratio of sums. An item that ends in a colon leads in to a list and does not "
+        "count. Nucleus 0.95 and a presence penalty of 0.5 on both sides (0.5 and 2 there), since a small model that "
+        "is asked the same repeats itself otherwise."
     )
     outcome = Outcome(
-        values["base"], values["treated"], units, ("asked for a list", "shown eight of the pool"), unit="requests",
+        values["base"], values["treated"], [f"{seed}/{begin}" for seed, begin in blocks],
+        ("asked for a list", "shown eight of the pool"), unit="blocks of requests",
         numbers={f"kept_{side}": float(count) for side, count in kept.items()}, remark=remark,
     )  # fmt: skip
     return lab.proof("self-instruct", CARD, outcome)
+
+
+def _leads_in(text: str) -> bool:
+    """Whether an item announces a list, whatever marks close it; looked at in the experiment alone."""
+    return text.rstrip(" *_").endswith(":")

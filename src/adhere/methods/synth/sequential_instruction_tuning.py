@@ -39,7 +39,7 @@ from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.verify.guard import degenerate
+from adhere.verify.guard import degenerate, repetition
 from adhere.verify.text import sentences, words
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ CARD = Card(
 )
 PARAPHRASE = "Say the following request in other words. Write only the request in its new words.\n\n{request}"
 ANSWER = "Answer"
+# "2. Repeat:", in any marks, and the same without a number or without a colon where the word is a heading of ours.
+_HEADING = re.compile(
+    r"^\W*(?:\d+\W+\w+(?: \w+)?\W*:|(?:\d+\W+)?(?:Repeat|Paraphrase|Words|Capitals|Quote|Loud|Answer)\W*(?::|$))\W*"
+)
 
 
 @dataclass(frozen=True)
@@ -196,49 +200,62 @@ def opening(steps: Sequence[str], rng: random.Random) -> str:
 def steps_done(test: Record, reply: Reply) -> float:
     """The share of the steps whose result is in the reply, each after the one before; an answer is any text there.
 
-    A step that code can do is done when its result stands in the reply as it is, but for space; the answer when some
-    text follows that is not the request. A step that is missed does not count against later ones.
+    A step that code can do is done when its result stands in the reply as it is, but for space; the answer when three
+    words or more follow that are no heading and no text of the prompt, and do not loop. A step that is missed does not
+    count against later ones.
     """
-    asked, at, done = str(test.notes["request"]), 0, 0
-    text = " ".join(reply.text.split())
+    at, done = 0, 0
     for name in test.notes["steps"]:
-        found = _place(name, asked, text, at)
+        found = _place(name, test, reply.text, at)
         if found is not None:
             done, at = done + 1, found
     return done / len(test.notes["steps"])
 
 
-def _place(name: str, asked: str, text: str, begin: int) -> int | None:
+def _place(name: str, test: Record, text: str, begin: int) -> int | None:
     """Where the result of a step ends, looked for from `begin` on; None where it is not there."""
+    asked = str(test.notes["request"])
     if name == "answer":
-        rest = re.sub(r"^\W*(?:\d+\W+)?Answer\W*", "", text[begin:].strip())
-        return begin if len(words(rest)) >= 3 and not rest.lower().startswith(" ".join(asked.lower().split())) else None
+        rest = _own_text(f"{test.instruction}\n{asked}", text[begin:])
+        return begin if len(words(rest)) >= 3 and repetition(rest) is None else None
     compute = TASKS[name].result
-    wanted = " ".join(compute(asked, "").split()) if compute else ""
-    if name == "count":
-        found = re.search(rf"\b{wanted}\b(?!\.\s)", text[begin:])
-        return begin + found.end() if found else None
-    place = text.find(wanted, begin) if wanted else -1
-    return place + len(wanted) if place >= 0 else None
+    wanted = r"\s+".join(re.escape(part) for part in (compute(asked, "") if compute else "").split())
+    if not wanted:
+        return None
+    found = re.search(rf"\b{wanted}\b(?!\.\s)" if name == "count" else wanted, text[begin:])
+    return begin + found.end() if found else None
+
+
+def _own_text(said: str, text: str) -> str:
+    """What is left without headings of steps, which only a tuned model writes, and without sentences said before."""
+    before = f" {' '.join(words(said.lower()))} "
+    lines = [_HEADING.sub("", line) for line in text.splitlines()]
+    kept = [[one for one in sentences(line) if f" {' '.join(words(one.lower()))} " not in before] for line in lines]
+    return "\n".join(" ".join(line) for line in kept if line)
 
 
 def prove(lab: Lab) -> Proof:
-    """Tuned on sequences against the same rows as they are; two steps before the answer, one of them in no training."""
-    from adhere.evals.arms import even, own_replies, tuned_arms
+    """Tuned on sequences against the same rows as they are; asked for sequences of which no row has one."""
+    from adhere.evals.arms import own_replies, tuned_arms
 
     rows = own_replies(lab, lab.instructions(44), 64)
     with lab.at("treated"):
         outcomes = list(synth(rows, lab.model, Settings(tasks=("repeat", "paraphrase", "quote"), max_tokens=48), 0))
     made = [one for one in outcomes if isinstance(one, Record)]
+    by_id = {one.id: one for one in rows}
+    plain = [by_id[one.parents[0]] for one in made]  # a bad paraphrase drops its row on both sides
     tests = []
     for at, record in enumerate(lab.instructions(48, "probe")):
-        steps = (["repeat", "answer"], ["capitals", "answer"], ["repeat", "capitals", "answer"])[at % 3]
+        steps = (
+            ["capitals", "answer"], ["repeat", "capitals", "answer"], ["capitals", "repeat", "answer"],
+        )[at % 3]  # fmt: skip
         said = opening(steps, random.Random(at))
         notes = {"steps": steps, "request": record.instruction}
         tests.append(Record((user(f"{said}\n\n{record.instruction}"),), notes=notes))
     names = ("tuned on single instructions", "tuned on sequences")
-    outcome = tuned_arms(lab, even(rows, made), tests, steps_done, names, Sampling(128))
+    outcome = tuned_arms(lab, (plain, made), tests, steps_done, names, Sampling(128))
     remark = (
-        "Steps are checked by rule where the paper has a judge; capital letters are an intermediate task of no row."
+        "Steps are checked by rule where the paper has a judge; capital letters are an intermediate task of no row and "
+        "of every test. Headings and text of the prompt are no answer."
     )
     return lab.proof("sequential-instruction-tuning", CARD, msgspec.structs.replace(outcome, remark=remark))

@@ -193,13 +193,14 @@ def _differ(one: Check, other: Check) -> int:
 
 
 def prove(lab: Lab) -> Proof:
-    """The model's own replies with back-translated constraints against the same replies to their plain instructions."""
+    """The model's own replies to their instructions with back-translated constraints against the plain instructions."""
     from adhere.evals.arms import even, own_replies, tuned_arms
     from adhere.verify.score import judge
 
     texts = own_replies(lab, lab.instructions(48), 80)
-    with lab.at("treated"):
-        made = [one for one in synth(texts, lab.model, Settings(shortest=4), 0) if isinstance(one, Record)]
+    # Both arms have the main instruction that the text was written to, so that the constraints alone differ.
+    settings = Settings(shortest=4, own_instruction=True)
+    made = [one for one in synth(texts, lab.model, settings, 0) if isinstance(one, Record)]
     by_id = {one.id: one for one in texts}
     plain = [by_id[one.parents[0]] for one in made]
     bench = lab.benchmark("seen", 48)
@@ -210,7 +211,10 @@ def prove(lab: Lab) -> Proof:
         ]
         return sum(verdicts) / len(verdicts) if verdicts else None
 
-    names = ("tuned on plain instructions", "tuned on back-translated ones")
+    names = ("tuned on plain instructions", "tuned on them with back-translated constraints")
     outcome = tuned_arms(lab, even(plain, made), bench.records, followed, names, Sampling(128))
-    remark = "Both arms hold the same texts, the model's own; the paper's are long and written by people."
+    remark = (
+        "Both arms hold the same texts, the model's own, and the instructions that these were written to; the paper's "
+        "texts are long and written by people, and its main instructions back-translated too."
+    )
     return lab.proof("suri", CARD, msgspec.structs.replace(outcome, remark=remark))

@@ -51,7 +51,8 @@ CARD = Card(
     seed=118,
     needs=("Generates",),
     claim="Shown three examples, a model writes a valid new one more often than when only the fields are described.",
-    metric="share of requests that give an example with all fields that none before it has",
+    metric="share of requests that give a new example with all fields, its constraints not None, and neither these nor "
+    "its instruction taken from the shown examples",
 )
 
 FIELDS = ("Instruction", "Input", "Constraints")
@@ -73,6 +74,13 @@ In other words: Does the sentence talk about the weather or not?
 Request: {instruction}
 In other words:"""
 NONE = "None."
+# What the seeds of the experiment ask of the output: shipped seeds have no constraints.
+CONSTRAINTS = (
+    "At most three sentences.", "Use short words that a child knows.", "Keep a friendly tone.", "Name no person.",
+    "One line for each item.", "Begin with the most important point.", "No numbers in digits.",
+    "Fewer than forty words.", "Write in the past tense.", "End with a question.", "Leave out all opinions.",
+    "Only small letters.",
+)  # fmt: skip
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -246,24 +254,60 @@ def prove(lab: Lab) -> Proof:
     """As many requests with three examples shown as with the fields described, at the same sampling."""
     from adhere.evals.lab import Outcome
 
-    seeds, requests = lab.instructions(15), lab.count(50)
-    sampling = lab.sized(Sampling(128, 0.7, 0.95))
+    requests = lab.count(10)  # for each set of examples
+    sampling = lab.sized(Sampling(192, 0.7, 0.95))  # an example of the length of the shown ones has room
+    sets = [(seed, number, one) for seed, some in _shown_sets(lab).items() for number, one in enumerate(some)]
     values: dict[str, list[float]] = {"base": [], "treated": []}
     for side, own in values.items():
-        for seed in lab.seeds:
-            demos, seen = demonstrations(seeds, Settings(), seed), set[tuple[str, str]]()
-            shown = [demos[at % len(demos)] for at in range(requests)]
-            asked = [(user(DESCRIBED),) if side == "base" else prompt(one) for one in shown]
+        for seed, number, shown in sets:
+            asked = (user(DESCRIBED),) if side == "base" else prompt(shown)
             draw = msgspec.structs.replace(sampling, seed=seed)
+            asks = [Ask(asked, draw, number * requests + at) for at in range(requests)]
             with lab.at(side):
-                found = replies(lab.model, [Ask(one, draw, at) for at, one in enumerate(asked)], side)
-            for one, reply in zip(shown, found, strict=True):
-                own.append(float(judged(reply, [fields(demo) for demo in one], seen)[0] is not None))
-    units = [f"{seed}/{at}" for seed in lab.seeds for at in range(requests)]
+                found = replies(lab.model, asks, side)
+            examples, seen = [fields(one) for one in shown], set[tuple[str, str]]()  # so that sets are independent
+            valid = [one for one in (judged(reply, examples, seen)[0] for reply in found) if one is not None]
+            own.append(sum(original(one, examples) for one in valid) / requests)
     remark = (
-        "Requests are paired by their place. Valid is what the paper's filters let through; nobody read the rest. "
-        "Temperature 0.7 and nucleus 0.95 on both sides, not 1.0 and 0.99, at which this model writes noise."
+        "A unit is a set of three examples, with the requests that show it and as many that describe the fields; new "
+        "is what no request before has given in it. The shown have an input and constraints, so that a field that is "
+        "copied does not count. Nobody read the rest. Temperature 0.7 and nucleus 0.95 on both sides, not 1.0 and "
+        "0.99, at which this model writes noise."
     )
-    names = ("the fields described", "three examples shown")
-    outcome = Outcome(values["base"], values["treated"], units, names, unit="requests", remark=remark)
+    names, units = ("the fields described", "three examples shown"), [f"{seed}/{number}" for seed, number, _ in sets]
+    outcome = Outcome(values["base"], values["treated"], units, names, unit="sets of examples", remark=remark)
     return lab.proof("unnatural-instructions", CARD, outcome)
+
+
+def _shown_sets(lab: Lab) -> dict[int, list[list[Record]]]:
+    """Five sets of three for each seed of the lab, none of them in two sets: short inputs, and constraints drawn."""
+    settings = Settings()
+
+    def length(record: Record) -> tuple[bool, int]:
+        given = fields(record).input
+        return given == NONE, len(given.split())
+
+    most = settings.sets * settings.shown * len(lab.seeds)
+    able = sorted(lab.instructions(240), key=length)[:most]
+    found: dict[int, list[list[Record]]] = {}
+    for at, seed in enumerate(lab.seeds):
+        rng = random.Random(f"{seed}/constraints")
+        found[seed] = [
+            [one.noted(constraints=said) for one, said in zip(some, rng.sample(CONSTRAINTS, len(some)), strict=True)]
+            for some in demonstrations(able[at :: len(lab.seeds)], settings, seed)
+        ]
+    return found
+
+
+def original(example: Example, shown: Sequence[Example]) -> bool:
+    """Whether an example has an instruction and constraints of its own: not the shown ones, and constraints at all."""
+    said, constraints = _bare(example.instruction), _bare(example.constraints)
+    return (
+        constraints not in (_bare(NONE), "")
+        and constraints not in {_bare(one.constraints) for one in shown}
+        and said not in {_bare(one.instruction) for one in shown}
+    )
+
+
+def _bare(text: str) -> str:
+    return _plain(text).strip(" .*")

@@ -93,17 +93,18 @@ def tune(
 
 
 def prove(lab: Lab) -> Proof:
-    """SFT on the chosen replies ("Preferred-FT" of section 6.1) against DPO on the pairs; as many tokens for both."""
+    """SFT on the chosen replies ("Preferred-FT" of section 6.1) against DPO on the pairs; two epochs for both."""
     from adhere.evals.lab import WARM
     from adhere.methods.tune import sft
 
     bench, pairs = lab.benchmark("seen", 60), lab.pairs(160)[: lab.count(48)]
+    # A few dozen pairs are all there is: small steps at a higher rate, so that there are some to go.
+    settings = Settings(learning_rate=3e-4, tokens_per_step=1024, epochs=2.0)
     with lab.at("base"):
-        # Two epochs, as a pair is two replies.
         chosen = lab.tune_each("preferred", lambda place, n: sft.tune(lab.trainable, pairs, place, sft.Settings(), n))
         base = lab.grade_each(chosen, bench, WARM)
     with lab.at("treated"):
-        tuned = lab.tune_each("dpo", lambda place, n: tune(lab.trainable, pairs, place, Settings(), n))
+        tuned = lab.tune_each("dpo", lambda place, n: tune(lab.trainable, pairs, place, settings, n))
         treated = lab.grade_each(tuned, bench, WARM)
     outcome = lab.graded_outcome(bench.records, base, treated, ("SFT on the passing replies", "DPO on the pairs"))
     return lab.proof("dpo", CARD, outcome)

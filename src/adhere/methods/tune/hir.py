@@ -66,6 +66,7 @@ CARD = Card(
     metric="share of constraints followed, strict",
 )
 MADE_BY = "hir@1"
+MOST_EPOCHS = 4.0  # of the baseline in the experiment
 
 
 @dataclass(frozen=True)
@@ -226,14 +227,19 @@ def prove(lab: Lab) -> Proof:
     rows = lab.rows(160, keep=lambda row: row.tokens <= 96 and row.finish == "stop")
     rows = rows[: lab.count(96)]
     right = [one for one in rows if one.notes["followed"] == 1.0]
+    own = Settings(rounds=1)
+    # The same rate and steps, and up to as many tokens: a relabelled row is two dialogues.
+    epochs = min(MOST_EPOCHS, 2 * len(rows) / max(1, len(right)))
+    plainly = sft.Settings(learning_rate=own.learning_rate, tokens_per_step=own.tokens_per_step, epochs=epochs)
     with lab.at("base"):
-        plain = lab.tune_each("right", lambda place, n: sft.tune(lab.trainable, right, place, sft.Settings(), n))
+        plain = lab.tune_each("right", lambda place, n: sft.tune(lab.trainable, right, place, plainly, n))
         base = lab.grade_each(plain, bench, WARM)
     with lab.at("treated"):
-        made = lab.tune_each("hir", lambda place, n: tune(lab.trainable, rows, place, Settings(rounds=1), n))
+        made = lab.tune_each("hir", lambda place, n: tune(lab.trainable, rows, place, own, n))
         treated = lab.grade_each(made, bench, WARM)
     names = ("SFT on the replies that were right", "all replies, relabelled")
     outcome = lab.graded_outcome(bench.records, base, treated, names, followed)
-    numbers = {"replies": len(rows), "right": len(right), "relabelled": made[0].counts.kept}
-    remark = "One offline round on short replies that were sampled before, not the paper's thirty; two epochs for SFT."
+    numbers = {**outcome.numbers, "replies": len(rows), "right": len(right), "relabelled": made[0].counts.kept}
+    numbers["epochs of SFT"] = round(epochs, 2)
+    remark = "One offline round on short replies that were sampled before, not the paper's thirty."
     return lab.proof("hir", CARD, msgspec.structs.replace(outcome, numbers=numbers, remark=remark))

@@ -172,7 +172,8 @@ def prove(lab: Lab) -> Proof:
     drawn = msgspec.structs.replace(WARM, max_tokens=128)
 
     def over(row: Row) -> float | None:
-        return float(len(words(row.reply)) > limits[row.record]) if row.judged else None
+        # What is no answer keeps to every limit, and is not what was asked for.
+        return float(len(words(row.reply)) > limits[row.record] or sound(row) == 0.0) if row.judged else None
 
     common = {"learning_rate": 3e-4, "tokens_per_step": 1024}
     with lab.at("base"):
@@ -184,7 +185,7 @@ def prove(lab: Lab) -> Proof:
         made = lab.tune_each("lift", lambda place, n: tune(lab.trainable, pairs, place, own, n))
         treated = lab.grade_each(made, bench, drawn)
     outcome = lab.graded_outcome(bench.records, base, treated, ("DPO", "LIFT-DPO"), over)
-    numbers = {"pairs": float(len(pairs))}
+    numbers = {**outcome.numbers, "pairs": float(len(pairs))}
     for name, side in (("DPO", base), ("LIFT-DPO", treated)):
         numbers[f"words a reply, {name}"] = round(sum(len(words(row.reply)) for row in side.rows) / len(side.rows), 1)
         numbers[f"sound replies, {name}"] = round(side.mean(sound) or 0.0, 4)

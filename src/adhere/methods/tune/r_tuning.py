@@ -56,8 +56,8 @@ CARD = Card(
     seed=217,
     needs=("Generates", "Trains"),
     builds_on=("sft",),
-    claim="After R-Tuning being sure and being right go together more often than after tuning on the answers alone.",
-    metric="share of questions answered rightly and surely, or wrongly and unsurely",
+    claim="After R-Tuning the surest answers are right more often than after tuning on the answers alone.",
+    metric="share of questions on which the side's surest answers, as many as it has right, are the right ones",
 )
 MADE_BY = "r-tuning@1"
 ASK_SURE = "Are you sure that this is right, going by what you know?"
@@ -215,7 +215,7 @@ class Examined(msgspec.Struct, frozen=True):
     told: str
     is_right: bool
     sure: float
-    fits: float  # 1.0 where right and sure, or wrong and unsure
+    fits: float  # 1.0 where right and among the surest, or wrong and not
 
 
 def _examined(model: Generates, test: Sequence[Record]) -> list[Examined]:
@@ -223,9 +223,12 @@ def _examined(model: Generates, test: Sequence[Record]) -> list[Examined]:
     said = [one or "" for one in answers(model, asked, Settings().max_tokens)]
     sure = sureness(model, asked, said)
     right = [knows(one.reply or "", own) for one, own in zip(test, said, strict=True)]
+    # As many are called sure as are right, so that to call all sure, or none, gains nothing.
+    order = sorted(range(len(right)), key=lambda at: -sure[at])
+    surest = frozenset(order[: sum(right)])
     return [
-        Examined(f"{own} {SURE if p > 0.5 else UNSURE}", is_right, p, float((p > 0.5) is is_right))
-        for own, p, is_right in zip(said, sure, right, strict=True)
+        Examined(f"{own} {SURE if p > 0.5 else UNSURE}", is_right, p, float((at in surest) is is_right))
+        for at, (own, p, is_right) in enumerate(zip(said, sure, right, strict=True))
     ]
 
 
