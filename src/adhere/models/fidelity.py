@@ -59,10 +59,12 @@ MEASURED: tuple[Fidelity, ...] = (
     Fidelity("openvino-bf16", 7.4e-4, 0.981),
     Fidelity("openvino-bf16-kvu8", 8.3e-4, 0.982),
     Fidelity("openvino-bf16-q8_0", 6.5e-3, 0.943),
+    Fidelity("llamacpp-f32", 4.5e-6, 0.999),
     Fidelity("llamacpp-f16", 9.1e-6, 0.997),
     Fidelity("llamacpp-q8_0", 5.3e-3, 0.950),
     Fidelity("llamacpp-q4_1", 7.2e-2, 0.807),
     Fidelity("llamacpp-q4_0", 4.4e-1, 0.600),
+    Fidelity("transformers-f32", 0.0, 1.0),
     Fidelity("transformers-bf16", 1.3e-3, 0.967),
 )
 _PACKAGES = {"openvino-genai": "openvino", "xllamacpp": "llamacpp"}
