@@ -169,6 +169,11 @@ CASES: list[tuple[Any, Any, Any]] = [
         [{}, {"a": None}, {"b": None, "d": None}, {"b": None, "a": None}],
     ),
     ({"type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 1}, [{}, {"é": None}], [{"x": 1}]),
+    (
+        {"properties": {"a": {"type": "object", "additionalProperties": {"type": "null"}}}, "required": ["a"]},
+        [{"a": {}}, {"a": {"x": None}}],
+        [{}, {"a": 1}, {"a": {"x": 1}}],
+    ),
     ({"anyOf": [{"minimum": 1}, {"maximum": -1}], "type": "integer"}, [1, -1], [0]),
     ({"allOf": [{"type": "number", "minimum": 1}, {"type": "integer", "maximum": 3}]}, [1, 3], [0, 4, 1.5]),
     (

@@ -266,8 +266,8 @@ class _Translation:
             return self._bracketed("{", EMPTY, "}")
         key = self._node(merged({"type": "string"}, found.get("propertyNames", True), place), place, depth + 1)
         value = self._node(extra, f"{place}/additionalProperties", depth + 1)
-        self._rules[f"{place} member"] = sequence((key, Literal(":"), Rule(_SPACE), value))
-        return self._bracketed("{", self._joined(Rule(f"{place} member"), low, high, True), "}")
+        self._rules[f"{place} entry"] = sequence((key, Literal(":"), Rule(_SPACE), value))
+        return self._bracketed("{", self._joined(Rule(f"{place} entry"), low, high, True), "}")
 
     def _bracketed(self, opening: str, body: Node, closing: str) -> Node:
         inside = EMPTY if body == EMPTY else sequence((Rule(_SPACE), body, Rule(_SPACE)))
