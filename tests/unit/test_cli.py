@@ -107,7 +107,7 @@ def test_shared_options_mean_the_same_everywhere() -> None:
     """One spelling, one kind of value, one default, on each verb where the option makes sense."""
     expected = {
         "--json": set(app.commands),
-        "--model": {"improve", "evaluate", "synth", "tune", "prove", "compare"},
+        "--model": {"improve", "evaluate", "synth", "select", "tune", "prove", "compare"},
         "--seed": {"improve", "evaluate", "synth", "select", "tune"},
         "--limit": {"improve", "evaluate", "synth", "select", "tune", "verify", "compare"},
         "--runs": {"improve", "evaluate", "synth", "resume", "runs", "report", "prove", "compare", "select", "verify"},
