@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from adhere.app.cli import app
+from adhere.app.proving import forget_models
 from adhere.core.errors import StoreError
 from adhere.core.proof import Proof, Relation, holds
 from adhere.core.statistics import Interval
@@ -18,6 +19,7 @@ from adhere.methods import proofs
 from adhere.methods.catalogue import Entry, entry, load
 from adhere.methods.proofs import fingerprint, imported, read_proof_at, status_of, write_proof
 from adhere.models.scripted import ScriptedModel
+from adhere.store.run import Plan, Run
 
 METHOD = '''"""A method.
 
@@ -164,3 +166,13 @@ def test_every_stored_proof_is_of_a_method_and_says_what_its_card_says() -> None
         if status_of(found, stored) != "stale":
             card = found.card
             assert (stored.claim, stored.metric, stored.relation) == (card.claim, card.metric, card.relation)
+
+
+def test_the_models_of_a_finished_proof_are_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, Plan("prove", {}, {"model": "m"}), ["adhere"])
+    (run.folder / "models" / "base" / "0").mkdir(parents=True)
+    before = {path.name for path in run.folder.iterdir()}
+    forget_models(run)
+    forget_models(run)
+    assert {path.name for path in run.folder.iterdir()} == before - {"models"}
+    run.close()

@@ -24,7 +24,7 @@ from adhere.app.caching import through_cache
 from adhere.app.comparison_page import write_comparison_page
 from adhere.app.display import TerminalProgress, say
 from adhere.app.output import check_folder, print_json
-from adhere.app.proving import shared_tuning
+from adhere.app.proving import forget_models, shared_tuning
 from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, working
 from adhere.app.workers import executor_for
 from adhere.core.comparison import Compared, Duel, Member, duel_of
@@ -143,6 +143,7 @@ def _work(run: Run, race: Race, model: Generates, as_json: bool, use_cache: bool
     write_atomically(run.folder / "comparison.json", [msgspec.json.encode(found), b"\n"])
     write_comparison_page(found, run.folder / "report.html")
     run.finish()
+    forget_models(run)
     say(f"Report: {run.folder / 'report.html'}")
     print_json(found) if as_json else print(found.in_words())
     return EXIT_FINE

@@ -9,6 +9,7 @@ run folder of its own, and what it found is brought here where the machine is an
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -147,7 +148,13 @@ def _work(run: Run, found: Entry, model: Generates, *, use_cache: bool) -> Proof
     write_proof(proof, run.folder / "proof.json")
     write_proof_page(proof, found, run.folder / "report.html")
     run.finish()
+    forget_models(run)
     return proof
+
+
+def forget_models(run: Run) -> None:
+    """Take away the models that were tuned on the way, 0.8 GB each for the embedded one: what was found is written."""
+    shutil.rmtree(run.folder / "models", ignore_errors=True)
 
 
 def proved(module: ModuleType, lab: Lab, found: Entry) -> Proof:
