@@ -31,7 +31,7 @@ def test_every_member_is_paired_with_every_other(tmp_path: Path) -> None:
     assert best["tokens"] > 4 * none["tokens"] > 0
     (folder,) = tmp_path.iterdir()
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "best-of-n" in page
+    assert "adhere compare best-of-n --on seen --limit 8 --seeds 2" in page
     assert "<script" not in page
 
 

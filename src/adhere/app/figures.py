@@ -155,8 +155,10 @@ def cost_figure(members: Sequence[tuple[str, int, float | None]]) -> Markup:
     for tick in up.ticks:
         y = f"{100 * (up.high - tick) / (up.high - up.low):.2f}%"
         marks += [_line("grid", "0", y, "100%", y), _text("-8", y, f"{100 * tick:.3g}", "end", "0.32em")]
-    for tick in across.ticks:
-        marks.append(_text(across.at(tick), "100%", f"{10**tick:,.0f}", "middle", "1.5em"))
+    decades = range(math.floor(across.low), math.ceil(across.high) + 1)
+    round_ones = [lead * 10**power for power in decades for lead in (1, 3)]
+    for tokens in (one for one in round_ones if across.low <= math.log10(one) <= across.high):
+        marks.append(_text(across.at(math.log10(tokens)), "100%", f"{tokens:,}", "middle", "1.5em"))
     for place, (name, cost, score) in enumerate(known):
         y = f"{100 * (up.high - score) / (up.high - up.low):.2f}%"
         marks.append(_dot("tuned" if place else "base", across.at(cost), y, 5))

@@ -46,6 +46,14 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...]
     duels: tuple[Duel, ...]
 
+    @property
+    def command(self) -> str:
+        """The command line that made it."""
+        names = " ".join(one.name for one in self.members[1:])
+        slice_name = self.on.removeprefix("heldout-").partition("-")[0]
+        budget = f' --budget "{self.budget} tokens"' if self.budget else ""
+        return f"adhere compare {names} --on {slice_name} --limit {self.prompts} --seeds {self.seeds}{budget}"
+
     def against(self, name: str) -> Duel | None:
         """The pairing of a method with the model as it is."""
         return next((one for one in self.duels if one.first == self.members[0].name and one.second == name), None)
