@@ -10,7 +10,7 @@ import pytest
 from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped, divided
-from adhere.evals.lab import Lab, Outcome
+from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import chain_of_instructions
 from adhere.methods.synth.chain_of_instructions import TASKS, Settings, chained_prompt, final_output, synth
@@ -92,17 +92,9 @@ def test_the_final_output_is_what_the_metric_looks_at(text: str, last: str) -> N
     assert chained_prompt(["Do a.", "Then b."], "") == "Do a. and then then b."
 
 
-def test_the_experiment_asks_for_pairs_and_words_of_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def arms(lab: Lab, *given: Any) -> Outcome:
-        asked.extend(given)
-        values = [0.0] * len(given[1]) * len(lab.seeds)
-        return Outcome(values, values, values, given[3])
-
-    monkeypatch.setattr("adhere.evals.arms.tuned_arms", arms)
+def test_the_experiment_asks_for_pairs_and_words_of_no_row(tmp_path: Path, given_to_arms: list[Any]) -> None:
     chain_of_instructions.prove(Lab(ScriptedModel(), tmp_path))
-    (singles, made), tests = asked[:2]
+    (singles, made), tests = given_to_arms[:2]
     assert len(singles) == len(made) == 96
     trained = {word for one in (*singles, *made) for word in one.instruction.partition("\n\n")[2].split()}
     assert not trained & {word for one in tests for word in one.instruction.partition("\n\n")[2].split()}

@@ -11,7 +11,7 @@ import pytest
 from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.evals.lab import Lab, Outcome
+from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import sequential_instruction_tuning as sit
 from adhere.methods.synth.sequential_instruction_tuning import Settings, opening, sequence, steps_done, synth
@@ -94,19 +94,9 @@ def test_the_opening_names_the_steps() -> None:
     assert opening(["answer"], random.Random(0)) == "First answer the request below."
 
 
-def test_the_arms_of_the_experiment_are_rows_of_the_same_parents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-
-    def arms(lab: Lab, *given: Any) -> Outcome:
-        asked.extend(given)
-        values = [0.0] * len(given[1]) * len(lab.seeds)
-        return Outcome(values, values, values, given[3])
-
-    monkeypatch.setattr("adhere.evals.arms.tuned_arms", arms)
+def test_the_arms_of_the_experiment_are_rows_of_the_same_parents(tmp_path: Path, given_to_arms: list[Any]) -> None:
     sit.prove(Lab(ScriptedModel(), tmp_path))
-    (plain, made), tests = asked[:2]
+    (plain, made), tests = given_to_arms[:2]
     assert [one.id for one in plain] == [one.parents[0] for one in made]
     trained = {tuple(one.notes["steps"]) for one in made}
     assert not trained & {tuple(one.notes["steps"]) for one in tests}

@@ -11,7 +11,7 @@ import pytest
 from adhere.core.model import Ask, Reply
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.evals.lab import Lab, Outcome
+from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import suri
 from adhere.methods.synth.suri import Settings, found_in, synth
@@ -92,18 +92,10 @@ def test_short_and_missing_texts_are_not_paid_for() -> None:
 
 
 def test_both_arms_of_the_experiment_have_the_same_main_instructions_and_texts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, given_to_arms: list[Any]
 ) -> None:
-    asked: list[Any] = []
-
-    def arms(lab: Lab, *given: Any) -> Outcome:
-        asked.extend(given)
-        values = [0.0] * len(given[1]) * len(lab.seeds)
-        return Outcome(values, values, values, given[3])
-
-    monkeypatch.setattr("adhere.evals.arms.tuned_arms", arms)
     suri.prove(Lab(ScriptedModel(), tmp_path))
-    plain, made = asked[0]
+    plain, made = given_to_arms[0]
     assert [one.reply for one in plain] == [one.reply for one in made]
     assert all(after.instruction.startswith(before.instruction) for before, after in zip(plain, made, strict=True))
     assert all(after.instruction != before.instruction for before, after in zip(plain, made, strict=True))

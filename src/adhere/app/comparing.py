@@ -153,7 +153,8 @@ def compare(lab: Lab, race: Race, elsewhere: Callable[[Sequence[str], int], Iter
     """Run every method for every seed, grade what it made, and pair all with one another.
 
     `elsewhere` runs members in other processes, given their names and the tokens that are kept for answers; the pool
-    and the model as it is are asked here, so that those find the replies in the call cache.
+    and the model as it is are asked here, so that those find the replies in the call cache (without one, or on another
+    machine, each asks for the pool anew).
     """
     bench = lab.benchmark(race.on, race.prompts)
     metric = followed if race.on == "seen" else sound
@@ -232,7 +233,10 @@ def _passing(lab: Lab) -> list[Record]:
 
 
 def _within(rows: Iterable[Record], lab: Lab, limit: int | None) -> list[Record]:
-    """As many rows, from the first on, as the shared tuning can go through within `limit` tokens of cost."""
+    """As many rows, from the first on, as the shared tuning can go through within `limit` tokens of cost.
+
+    A rejected reply counts as well, whether or not the method looks at it.
+    """
     kept = list(rows)
     if limit is None:
         return kept

@@ -217,7 +217,7 @@ class Lab:
     def rows(self, count: int, samples: int = 4, keep: Callable[[Row], bool] = lambda row: True) -> list[Record]:
         """The replies of the pool that end by themselves and do not loop, where `keep` says so, as records.
 
-        Notes hold `followed`: what is tuned on a reply that was cut learns to stop in the middle.
+        A model that is tuned on a reply that was cut learns to stop in the middle. Notes hold `followed`.
         """
         records = {one.id: one for one in self.composed(count)}
         return [

@@ -282,15 +282,11 @@ class Endpoint:
         if not reply.calls and ask.tools:  # a server without a parser for this model leaves calls in the text
             text, calls = split_calls(reply.text, ask.tools)
             reply = msgspec.structs.replace(reply, text=text, calls=calls)
-        guide = ask.sampling.guide
-        if guide is None or reply.finish != "stop" or reply.calls:
+        if ask.sampling.guide is None:
             return reply
-        from adhere.models.endpoint_guides import follows
+        from adhere.models.endpoint_guides import held
 
-        if follows(guide, reply.text) is not False:
-            return reply
-        said = f"the server did not hold the reply to its {guide.kind.replace('_', ' ')}: {reply.text[:80]!r}"
-        return Reply("", "error", reply.tokens_in, reply.tokens_out, said, tokens_kept=reply.tokens_kept)
+        return held(ask.sampling.guide, reply)
 
     async def _embed(self, client: httpx2.AsyncClient, texts: Sequence[str]) -> list[list[float]]:
         body = {"model": self._model, "input": list(texts), "encoding_format": "float"}

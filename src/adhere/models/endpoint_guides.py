@@ -11,11 +11,19 @@ from collections.abc import Iterable
 
 import msgspec
 
-from adhere.core.model import Guide
+from adhere.core.model import Guide, Reply
 from adhere.models.grammars import Chars, Choice, Grammar, Literal, Node, Repeated, Rule, Sequenced
 from adhere.models.guides import read_guide
 
 MOST_STEPS = 200_000
+
+
+def held(guide: Guide, reply: Reply) -> Reply:
+    """The reply, or, where it ended without calls and is not what its guide asks for, a failure that says so."""
+    if reply.finish != "stop" or reply.calls or follows(guide, reply.text) is not False:
+        return reply
+    said = f"the server did not hold the reply to its {guide.kind.replace('_', ' ')}: {reply.text[:80]!r}"
+    return Reply("", "error", reply.tokens_in, reply.tokens_out, said, tokens_kept=reply.tokens_kept)
 
 
 def follows(guide: Guide, text: str) -> bool | None:

@@ -157,7 +157,10 @@ def _labelled(model: Generates, pairs: Sequence[Pair], settings: Settings, seed:
     sampling = Sampling(settings.max_tokens, settings.temperature, seed=seed)
     named = _asked(model, pairs, lambda one: LABEL.format(trajectory=told(one.episode)), sampling)
     pairs = [_named(one, named[at]) if at in named else one for at, one in enumerate(pairs)]
-    question = lambda one: SCORE.format(instruction=one.label, trajectory=told(one.episode))  # noqa: E731
+
+    def question(one: Pair) -> str:
+        return SCORE.format(instruction=one.label, trajectory=told(one.episode))
+
     scored = _asked(model, pairs, question, Sampling(8))
     return [
         msgspec.structs.replace(one, agree=agrees(scored[at].text)) if at in scored else one
@@ -170,7 +173,7 @@ def _asked(
 ) -> dict[int, Reply]:
     open_ones = [at for at, one in enumerate(pairs) if one.is_open]
     asks = [Ask((user(prompt(pairs[at])),), sampling) for at in open_ones]
-    return dict(zip(open_ones, replies(model, asks) if asks else [], strict=True))
+    return dict(zip(open_ones, replies(model, asks), strict=True))
 
 
 def _named(pair: Pair, reply: Reply) -> Pair:
