@@ -13,7 +13,7 @@ from adhere.core.step import Dropped, divided
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import mosaic_it
-from adhere.methods.synth.mosaic_it import MASKS, ORDERS, Settings, between_tags, joined, synth
+from adhere.methods.synth.mosaic_it import MASKS, ORDERS, Settings, both_used, joined, synth
 from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 SAID = ["Name a long red fruit of the summer.", "b small", "A third of medium size", "Zz top"]
@@ -65,16 +65,17 @@ def test_rows_without_reply_or_too_long_are_dropped_with_the_reason() -> None:
     assert [one.reason.split(":")[0] for one in found if isinstance(one, Dropped)] == ["no reply", "long"]
 
 
-def test_the_metric_counts_answers_between_the_tags() -> None:
-    asked = "Enclose each of the answers in <a> and </a>.\n\n1. Name a bird.\n\n2. Praise tea."
-    test = Record((user(asked),), notes={"tags": ["<a>", "</a>"], "count": 2})
+def test_the_metric_counts_the_words_that_are_used_and_not_said_again() -> None:
+    bird, tea = "Name a bird.\nUse the word lamp in the answer.", "Praise tea.\nUse the word river in the answer."
+    asked = f"Answer both of these requests.\n\n1. {bird}\n\n2. {tea}"
+    test = Record((user(asked),), notes={"words": ["lamp", "river"]})
     said = {
-        "<a>A lark.</a> <a>It is warm.</a>": 1.0,
-        "<a>A lark.</a>": 0.5,
-        "<a></a><a>A lark": 0.0,
-        "A lark.": 0.0,
-        "<a>a b</a><a>c d</a><a>e f</a><a>g h</a>": 0.5,
+        "1. A lark on a lamp.\n\n2. It is a warm RIVER.": 1.0,
+        "The lamp is a bird, by the river of tea.": 1.0,
+        "A lark sits on the lamp.": 0.5,
+        "A lark by the riverside, with lamps.": 0.0,
         asked: 0.0,
-        "<a>Name a bird.</a> <a>2. PRAISE tea</a> <a>Yes</a>": 0.0,
+        "1. Use the word lamp in the answer.\n2. You use the word river in both.": 0.0,
+        "": 0.0,
     }
-    assert {text: between_tags(test, Reply(text)) for text in said} == said
+    assert {text: both_used(test, Reply(text)) for text in said} == said

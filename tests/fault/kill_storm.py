@@ -264,7 +264,7 @@ def kept_in(place: Place) -> Kept:
 
 
 def cached_replies(place: Place) -> Counter[str]:
-    """What the call cache holds, by ask. It is looked at in a copy: opening it would write in it."""
+    """What the call cache holds, by ask. A copy is opened, as opening writes: nothing may run in `place` meanwhile."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
         for path in place.calls.parent.glob("calls.sqlite*"):

@@ -674,6 +674,8 @@ def test_given_replies_are_scored_both_ways_alike():
         found, again = rendered.score(pairs), echoed.score(pairs)
     assert [(round(one.logprob, 6), one.tokens) for one in found] == [(-(99 + 100 + 3) / 100, 3), (-0.03, 1)]
     assert [(round(one.logprob, 6), one.tokens) for one in again] == [(-(99 + 100 + 3) / 100, 3), (-0.03, 1)]
+    lengths = [len(Letters().encode_prompt(prompt)) for prompt, _ in pairs]
+    assert [one.prompt_tokens for one in found] == [one.prompt_tokens for one in again] == lengths
 
 
 def test_scoring_is_refused_where_it_is_not_offered():

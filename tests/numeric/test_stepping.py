@@ -346,7 +346,9 @@ def test_a_local_model_opens_its_inside(folder):
         assert stepping.logits.shape == (1, model.white_box().llama.shape.vocabulary)
         prompt = (user("Who wrote this?"),)
         row = model.chat.encode_dialogue((*prompt, assistant("A reader.")))
-        assert sum(model.score_tokens([row])[0]) == pytest.approx(model.score([(prompt, "A reader.")])[0].logprob)
+        [scored] = model.score([(prompt, "A reader.")])
+        assert sum(model.score_tokens([row])[0]) == pytest.approx(scored.logprob)
+        assert scored.prompt_tokens == len(model.chat.encode_prompt(prompt))
 
 
 def test_guides_are_kept(box):

@@ -294,7 +294,7 @@ def test_capabilities_are_those_of_the_model(tmp_path):
     assert isinstance(tuned, Trains)
     pairs = [((user("a"),), "one two three four five")]
     assert full.score(pairs) == inner.score(pairs)
-    assert (ledger.total.calls, ledger.total.tokens_in) == (1, 6)
+    assert (ledger.total.calls, ledger.total.tokens_in) == (1, 7)  # one of the prompt, five, the end of the turn
     [(_, reply)] = tuned.generate(asks(1))
     assert "budget spent" in reply.error  # one budget for both
 

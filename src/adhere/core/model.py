@@ -102,10 +102,14 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """Log-probability of a given reply: the sum over its tokens in nats, and how many tokens."""
+    """Log-probability of a given reply: the sum over its tokens in nats, how many tokens, and how many came before.
+
+    `prompt_tokens` are those of the rendered prompt, also where a shared start was computed once.
+    """
 
     logprob: float
     tokens: int
+    prompt_tokens: int = 0
 
     @property
     def mean(self) -> float:

@@ -135,10 +135,10 @@ class Ledger:
         self._here().add(reply)
 
     def book_scores(self, scores: Sequence[Scored]) -> None:
-        """Count scored replies: their tokens are read, none is written."""
+        """Count scored replies: prompts and replies are read, none is written."""
         spent = self._here()
         spent.calls += len(scores)
-        spent.tokens_in += sum(score.tokens for score in scores)
+        spent.tokens_in += sum(score.prompt_tokens + score.tokens for score in scores)
 
     def book_training(self, tokens: int) -> None:
         """Count tokens that a step of training went through, labelled or not."""

@@ -83,7 +83,7 @@ class ScoringEndpoint(Endpoint):
             written.pop()  # what templates write after the end of turn: a line break
         if not written:
             raise Refused("the server gives no tokens of the reply")
-        return Scored(sum(logprob for _, logprob, _ in written), len(written))
+        return Scored(sum(logprob for _, logprob, _ in written), len(written), len(before))
 
     async def _rendered(
         self, client: httpx2.AsyncClient, messages: Sequence[Message], opens: bool
@@ -112,7 +112,7 @@ class ScoringEndpoint(Endpoint):
         known = [number for number in wanted if number is not None]
         if len(known) < len(wanted):
             raise Refused("the server leaves out the log-probability of a token of the reply")
-        return Scored(sum(known), len(known))
+        return Scored(sum(known), len(known), start)
 
 
 def scoring(

@@ -145,7 +145,9 @@ class Scorer:
     def score(self, pairs: Sequence[tuple[tuple[Message, ...], str]], chat: Dialogues) -> list[Scored]:
         """Score each `(prompt, reply)`; the end-of-turn token counts as part of the reply."""
         rows = [encode_pair(prompt, reply, chat) for prompt, reply in pairs]
-        return [Scored(sum(values), len(values)) for values in self.score_tokens(rows)]
+        before = [marked.index(True) if any(marked) else len(ids) for ids, marked in rows]
+        found = zip(self.score_tokens(rows), before, strict=True)
+        return [Scored(sum(values), len(values), read) for values, read in found]
 
     def _run(self, stream: Stream, rows: Sequence[Sequence[int]], wanted: list[tuple[int, int]]) -> list[float]:
         """Log-probabilities of the targets in `wanted` `(place, target)`."""

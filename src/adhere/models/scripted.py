@@ -123,7 +123,8 @@ class ScriptedModel:
         for prompt, reply in pairs:
             share = int(content_hash([prompt, reply])[:8], 16) / 0xFFFFFFFF
             tokens = count_tokens(reply) + 1
-            found.append(Scored(-tokens * (1 + 2 * share), tokens))
+            before = sum(count_tokens(message.text) for message in prompt)
+            found.append(Scored(-tokens * (1 + 2 * share), tokens, before))
         return found
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

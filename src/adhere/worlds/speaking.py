@@ -44,7 +44,7 @@ class Speaking:
 
     def decide(self, situations: Sequence[Situation]) -> list[str | None]:
         """What the model's replies are as actions."""
-        said = replies(self._model, [self._ask(one) for one in situations]) if situations else []
+        said = replies(self._model, [self._ask(one) for one in situations])
         return [
             None if reply.finish == "error" else self._read(one, reply.text)
             for one, reply in zip(situations, said, strict=True)

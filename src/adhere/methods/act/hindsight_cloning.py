@@ -170,7 +170,7 @@ def named(sights: Sequence[str], model: object, settings: Settings) -> list[str]
         return [_by_rule(one, settings.teaches) for one in sights]
     assert isinstance(model, Generates)
     asks = [Ask((user(f"{one}\n\n{CAPTIONS[settings.teaches]}"),), Sampling(8)) for one in sights]
-    said = [reply.text.strip().lower().rstrip(".") for reply in (replies(model, asks) if asks else [])]
+    said = [reply.text.strip().lower().rstrip(".") for reply in replies(model, asks)]
     return [SAID[settings.teaches].format(one) if RIGHT_WORDS.fullmatch(one) else "" for one in said]
 
 

@@ -19,13 +19,15 @@ instruction gives an empty reply; in the version read, `tqdm(args.epo_num)` goes
 What we do: the same families and weights, tags and phrasings of our own, choices drawn once per row, numbers always
 shown where the meta-instruction names them, and nothing but `format` for a single instruction. Length is counted in
 words. A row that is longer alone than `most_words` is dropped.
-Left out: the code's other distributions of the number (exponential, Pareto, ...). The proof measures what the paper
-trains for, multi-instruction and format following, and not its judged benchmarks, which need a judge.
+Left out: the code's other distributions of the number (exponential, Pareto, ...). The proof measures the first thing
+that the paper trains for, that several instructions in a prompt are answered, and not its judged benchmarks, which
+need a judge. Unseen tags around the answers were tried first: at 135M no reply has any, after either tuning.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,9 +51,9 @@ CARD = Card(
     family="generation",
     paper="arXiv:2405.13326",
     seed=76,
-    claim="Tuned on mosaics of its rows, a model answers several instructions in the format that the prompt sets more "
-    "often than tuned on the same rows one by one.",
-    metric="share of the answers that stand alone between the tags asked for",
+    claim="Tuned on mosaics of its rows, a model follows more of several instructions in a prompt than tuned on the "
+    "same rows one by one.",
+    metric="share of the two requests whose own word is used in the reply",
 )
 
 TAGS = ("[{}]", "<{}>", "({})", "**{}**", "<<{}>>", "|{}|", "##{}##", "{{{}}}")
@@ -227,37 +229,48 @@ def _second(family: str, said: Sequence[str], rng: random.Random) -> tuple[str, 
     return "", list(range(len(said)))
 
 
-def between_tags(test: Record, reply: Reply) -> float:
-    """Of the answers asked for, the share that stands between the tags; answers too many count against it.
+USE = "Use the word {} in the answer."
 
-    A part is an answer when it has two words or more, in an order that the prompt does not have them in: a reply that
-    says the prompt again has "and" between the tags, or a request.
-    """
-    begin, end = test.notes["tags"]
-    wanted = int(test.notes["count"])
-    parts = [words(part.split(end)[0].lower()) for part in reply.text.split(begin)[1:] if end in part]
-    asked = f" {' '.join(words(test.instruction.lower()))} "
-    found = sum(len(part) >= 2 and f" {' '.join(part)} " not in asked for part in parts)
-    return min(found, wanted) / max(found, wanted)
+
+def with_word(record: Record, word: str) -> Record:
+    """The request, with a word that its answer has to use."""
+    return Record((user(f"{record.instruction}\n{USE.format(word)}"),), notes={"word": word})
+
+
+def uses(reply: str, word: str, prompt: str) -> bool:
+    """Whether a sentence of the reply has the word; one that the prompt has too, or that asks for a word, has not."""
+    asked = f" {' '.join(words(prompt.lower()))} "
+    said = [words(one) for one in re.split(r"(?<=[.!?:])\s+|\n+", reply.lower())]
+    told = [f" {' '.join(one)} " for one in said if word in one]
+    return any(one not in asked and " use the word " not in one for one in told)
+
+
+def both_used(test: Record, reply: Reply) -> float:
+    """Share of the words asked for, one by each of the requests, that the reply uses."""
+    wanted = test.notes["words"]
+    return sum(uses(reply.text, word, test.instruction) for word in wanted) / len(wanted)
 
 
 def prove(lab: Lab) -> Proof:
-    """The model's own greedy replies, tuned on one by one and as mosaics; asked two new requests with unseen tags."""
+    """The model's own right replies, tuned on one by one and as mosaics; asked two new requests with other words."""
     from adhere.evals.arms import own_replies, tuned_arms
+    from adhere.verify.chains import WORDS
 
-    rows = own_replies(lab, lab.instructions(56), 64)
+    trained, asked = WORDS[:12], WORDS[12:]
+    posed = [with_word(one, trained[at % len(trained)]) for at, one in enumerate(lab.instructions(96))]
+    own = own_replies(lab, posed, 64)
+    rows = [one for one in own if lab.smoke or uses(one.reply or "", one.notes["word"], one.instruction)]
     settings = Settings(most=4, rounds=1, most_words=300)
     made = [one for one in synth(rows, lab.model, settings, 0) if isinstance(one, Record)]
-    probes = lab.instructions(80, "probe")
+    probes = [with_word(one, asked[at % len(asked)]) for at, one in enumerate(lab.instructions(80, "probe"))]
     tests = []
-    for at in range(0, len(probes) - 1, 2):
-        begin, end = (("~FROM~", "~TO~"), ("/first/", "/last/"))[at // 2 % 2]
-        said = f"Enclose each of the answers in {begin} and {end}.\n\n1. {probes[at].instruction}\n\n2. "
-        tests.append(Record((user(said + probes[at + 1].instruction),), notes={"tags": [begin, end], "count": 2}))
+    for first, second in zip(probes[::2], probes[1::2], strict=False):
+        said = f"Answer both of these requests.\n\n1. {first.instruction}\n\n2. {second.instruction}"
+        tests.append(Record((user(said),), notes={"words": [first.notes["word"], second.notes["word"]]}))
     names = ("tuned on the rows one by one", "tuned on mosaics of them")
-    outcome = tuned_arms(lab, (rows, made), tests, between_tags, names, Sampling(160))
+    outcome = tuned_arms(lab, (rows, made), tests, both_used, names, Sampling(192))
     remark = (
-        "Tags and phrasing of the test are in no training row. The same rows once each: the mosaics take fewer steps. "
-        "What stands between tags counts with two words or more that are no text of the prompt."
+        "Words and requests of the test are in no training row. The same rows once each, those whose reply uses its "
+        "word: the mosaics take fewer steps. A sentence of the prompt said again does not count."
     )
     return lab.proof("mosaic-it", CARD, msgspec.structs.replace(outcome, remark=remark))
