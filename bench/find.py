@@ -1,6 +1,6 @@
 """How well the constraints of IFEval's prompts are found in their plain text: precision and recall per type.
 
-    python bench/find.py --data shared/data/ifeval/input_data.jsonl [--half first|second|all] [--errors] [--json]
+    python bench/find.py --data input_data.jsonl [--half first|second|all] [--errors] [--json]
 
 The metadata of the file is the gold and is used here only. A found check is right when kind and parameters equal the
 gold after normalisation: case and white space apart, lists without order, the texts to repeat squeezed. `by kind`

@@ -26,16 +26,20 @@ def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_proof(auto_if, Lab(model, tmp_path / "models", tuner=untuned, smoke=True))
 
 
+GOOD = "it is small and round because it is old"
+BAD = f"It is far, Sir. {' '.join(f'Mile {number} is far.' for number in range(12))}"  # a comma, too long, no because
+
+
 def two(ask: Ask) -> str:
-    return '"it is small and round and blue"' if ask.sample else "It is small, round, and blue."
+    return GOOD if ask.sample else BAD
 
 
 def test_replies_are_kept_by_the_functions_and_lose_by_them() -> None:
     kept, dropped = divided(synth(QUERIES, Bank(ScriptedModel(two)), SMALL, 0))
     assert not dropped
     assert len(kept) == 6
-    assert {one.reply for one in kept} == {'"it is small and round and blue"'}
-    assert {one.rejected for one in kept} == {"It is small, round, and blue."}
+    assert {one.reply for one in kept} == {GOOD}
+    assert {one.rejected for one in kept} == {BAD}
     assert all("return True" not in source for one in kept for source in one.notes["functions"])
     assert kept[0].instruction == f"{kept[0].instruction.partition('. ')[0]}. Do not use any commas."
 
@@ -48,7 +52,7 @@ def test_instructions_without_functions_are_dropped_with_the_reason() -> None:
 
 
 def test_prompts_without_a_passing_reply_say_why() -> None:
-    found = list(synth(QUERIES, Bank(ScriptedModel(lambda ask: "No, Sir, it is far away.")), SMALL, 0))
+    found = list(synth(QUERIES, Bank(ScriptedModel(lambda ask: BAD)), SMALL, 0))
     assert {one.reason.partition(":")[0] for one in found if isinstance(one, Dropped)} == {"fails"}
     assert len(found) == 6
 

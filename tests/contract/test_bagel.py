@@ -35,7 +35,7 @@ def talker(ask: Ask) -> str:
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_method(bagel)
     proof = check_proof(bagel, Lab(ScriptedModel(), tmp_path, smoke=True))
-    assert proof.unit == "requests"
+    assert proof.unit == "draws of demonstrations"
     assert {"mean rounds of kept pairs", "demonstrations shown on both sides"} <= set(proof.numbers)
 
 

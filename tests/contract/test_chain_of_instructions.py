@@ -13,16 +13,19 @@ from adhere.core.step import Dropped, divided
 from adhere.evals.lab import Lab
 from adhere.methods.contract import check_method, check_proof
 from adhere.methods.synth import chain_of_instructions
-from adhere.methods.synth.chain_of_instructions import TASKS, Settings, chained_prompt, final_output, synth
+from adhere.methods.synth.chain_of_instructions import TASKS, Settings, _steps, chained_prompt, final_output, synth
 from adhere.models.scripted import ScriptedModel, tiny_weights, untuned
 
 REVERSE = Record((user("Write the words in reverse order.\n\ntea ant bee"), assistant("bee ant tea")))
 TWICE = Record((user("Write every word twice.\n\nfog sun"), assistant("fog fog sun sun")))
 
 
+KNOWN = {**TASKS, "Write the words in reverse order.": lambda found: found[::-1]}
+
+
 def able(ask: Ask) -> str:
     instruction, _, given = ask.messages[-1].text.partition("\n\n")
-    return " ".join(TASKS[instruction](given.split())) if instruction in TASKS else "Yes, it can."
+    return " ".join(KNOWN[instruction](given.split())) if instruction in KNOWN else "Yes, it can."
 
 
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
@@ -37,6 +40,16 @@ def test_the_first_output_is_the_second_input_in_the_format_of_the_data() -> Non
     assert made.instruction == "Write the words in reverse order. and then write every word twice.\n\ntea ant bee"
     assert made.reply == "Task 1 output and task 2 input: bee ant tea\nTask 2 output: bee bee ant ant tea tea"
     assert set(made.parents) == {REVERSE.id, TWICE.id}
+
+
+def test_the_steps_of_a_chain_are_rows_of_their_own() -> None:
+    kept, _ = divided(synth([REVERSE, TWICE], ScriptedModel(able), Settings(count=2), 0))
+    made = next(one for one in kept if one.notes["instructions"][0].startswith("Write the words"))
+    told = [(one.instruction, one.reply) for one in _steps(made)]
+    assert told == [
+        ("Write the words in reverse order.\n\ntea ant bee", "bee ant tea"),
+        ("Write every word twice.\n\nbee ant tea", "bee bee ant ant tea tea"),
+    ]
 
 
 def test_chains_of_three_never_use_an_instruction_twice() -> None:
@@ -95,8 +108,10 @@ def test_the_final_output_is_what_the_metric_looks_at(text: str, last: str) -> N
 def test_the_experiment_asks_for_pairs_and_words_of_no_row(tmp_path: Path, given_to_arms: list[Any]) -> None:
     chain_of_instructions.prove(Lab(ScriptedModel(), tmp_path))
     (singles, made), tests = given_to_arms[:2]
-    assert len(singles) == len(made) == 96
+    assert (len(singles), len(made)) == (240, 120)  # both steps of each chain
     trained = {word for one in (*singles, *made) for word in one.instruction.partition("\n\n")[2].split()}
     assert not trained & {word for one in tests for word in one.instruction.partition("\n\n")[2].split()}
-    assert len({one.notes["pair"] for one in tests}) == 12
-    assert not {" ".join(one.notes["instructions"]) for one in made} & {one.notes["pair"] for one in tests}
+    assert len({one.notes["pair"] for one in tests}) == 10
+    orders = [one.notes["instructions"] for one in made]
+    assert not {" ".join(one) for told in orders for one in (told, told[::-1])} & {one.notes["pair"] for one in tests}
+    assert all(one.notes["gold"] != one.instruction.partition("\n\n")[2] for one in tests)  # an echo is never right

@@ -71,9 +71,11 @@ def test_the_metric_counts_the_words_that_are_used_and_not_said_again() -> None:
     test = Record((user(asked),), notes={"words": ["lamp", "river"]})
     said = {
         "1. A lark on a lamp.\n\n2. It is a warm RIVER.": 1.0,
-        "The lamp is a bird, by the river of tea.": 1.0,
-        "A lark sits on the lamp.": 0.5,
-        "A lark by the riverside, with lamps.": 0.0,
+        "**1)** A lark on a lamp.\n(2) It is a river.": 1.0,
+        "The lamp is a bird, by the river of tea.": 0.0,
+        "1. It is a warm river.\n2. A lark on a lamp.": 0.0,
+        "1. A lark sits on the lamp.\n\n1. Another.\n2. The word river is short.": 0.5,
+        "1. A lark by the riverside, with lamps.": 0.0,
         asked: 0.0,
         "1. Use the word lamp in the answer.\n2. You use the word river in both.": 0.0,
         "": 0.0,

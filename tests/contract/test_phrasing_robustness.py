@@ -46,7 +46,7 @@ def test_it_keeps_the_contract_and_proves_with_a_tuner(tmp_path: Path) -> None:
     proof = check_proof(phrasing_robustness, Lab(model, tmp_path, tuner=tuner, smoke=True))
     assert asked == [0]
     assert "gap before tuning" in proof.numbers
-    assert proof.unit == "items"
+    assert proof.unit == "types"
 
 
 def test_an_item_has_one_instruction_and_one_constraint_in_both_sorts_of_words() -> None:
@@ -91,12 +91,12 @@ def test_a_gap_that_was_there_before_is_no_gain() -> None:
     from adhere.evals.grade import grade
 
     before = grade(ScriptedModel(), BENCH)
-    assert gains(BENCH, before, before) == [{"unobserved": 0.0, "observed": 0.0}] * 48
+    assert gains(BENCH, before, before) == {at: {"unobserved": 0.0, "observed": 0.0} for at in range(48)}
     worse = gains(BENCH, before, grade(ScriptedModel(lambda ask: ""), BENCH))
     was = measures(by_item(BENCH, before))
     for sort in ("observed", "unobserved"):
-        assert sum(one[sort] for one in worse) / 48 == pytest.approx(-was[sort]["mean"])
-    assert gains(BENCH, before, grade(ScriptedModel(HOSTILE["error"]), BENCH)) == []
+        assert sum(one[sort] for one in worse.values()) / 48 == pytest.approx(-was[sort]["mean"])
+    assert gains(BENCH, before, grade(ScriptedModel(HOSTILE["error"]), BENCH)) == {}
 
 
 def test_mean_and_spread_by_hand() -> None:
@@ -116,10 +116,11 @@ def test_only_phrasings_that_stand_in_the_rows_count_as_seen(tmp_path: Path) -> 
     assert seen_templates([]) == {}
     some = items(SEEDS, 10, 1, 0, seen)
     for one in some.records:
-        if one.notes["sort"] == "observed":
-            check = one.checks[0]
-            kind = IFEVAL_TYPES[check.kind]
-            assert check.phrase in {kind.phrase(check.params, template) for template in seen[check.kind]}
+        check = one.checks[0]
+        kind = IFEVAL_TYPES[check.kind]
+        rest = [template for template in kind.phrasings if template not in seen[check.kind]]
+        pool = seen[check.kind] if one.notes["sort"] == "observed" else rest
+        assert check.phrase in {kind.phrase(check.params, template) for template in pool}
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

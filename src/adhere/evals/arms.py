@@ -1,7 +1,8 @@
 """Two arms of training rows in a proof: one model tuned on each, per seed, both asked the same prompts.
 
-For methods that make rows: the baseline is tuned on other rows, by the one tuning that all proofs share, so that
-nothing but the rows differs.
+For methods that make rows: the baseline is tuned on other rows, by the one tuning that all proofs share. Tuning takes
+steps by tokens, so longer rows are more steps; how many words either arm writes, and what the model scores as it is,
+stand beside the outcome.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from adhere.core.errors import DataError
 from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.proof import Shown
 from adhere.core.record import Record
@@ -41,6 +43,15 @@ def even(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Record
     return list(first[:count]), list(second[:count])
 
 
+def answered(score: Score) -> Score:
+    """`score` where a reply is an answer; 0 for a loop, a copy of the prompt, or next to nothing."""
+
+    def guarded(test: Record, reply: Reply) -> float | None:
+        return score(test, reply) if degenerate(test, reply.text) is None else 0.0
+
+    return guarded
+
+
 def tuned_arms(
     lab: Lab,
     rows: tuple[Sequence[Record], Sequence[Record]],
@@ -51,9 +62,15 @@ def tuned_arms(
 ) -> Outcome:
     """Baseline and treated: tuned on the one and the other rows, per seed, asked each test once and scored.
 
-    Booked under `base` and `treated`. An arm without rows is the model as it is.
+    Booked under `base` and `treated`. Raises `DataError` where an arm has no rows: nothing would be compared.
     """
     sampling = lab.sized(sampling)
+    if not lab.smoke and not all(rows):
+        raise DataError(
+            f"expected rows for both arms, found {len(rows[0])} ({names[0]}) and {len(rows[1])} ({names[1]})"
+        )
+    with lab.at("as it is"):
+        untuned = _asked(lab, (), "as it is", lab.seeds[0], tests, sampling)
     scored: list[list[Share]] = []
     said: list[list[str]] = []
     for side, own in zip(("base", "treated"), rows, strict=True):
@@ -75,9 +92,24 @@ def tuned_arms(
         numbers={
             "rows, baseline": float(len(rows[0])),
             "rows, treated": float(len(rows[1])),
+            "rows whose reply both arms have": float(_shared(*rows)),
+            "not tuned": _mean([_scored(score, test, reply) for test, reply in zip(tests, untuned, strict=True)]),
+            "words a reply, baseline": _mean([float(len(text.split())) for text in said[0]]),
+            "words a reply, treated": _mean([float(len(text.split())) for text in said[1]]),
             **by_seed([seed for seed in lab.seeds for _ in tests], *scored),
         },
     )
+
+
+def _shared(first: Sequence[Record], second: Sequence[Record]) -> int:
+    """How many of the second rows have a reply that one of the first has too."""
+    known = {one.reply for one in first}
+    return sum(one.reply in known for one in second)
+
+
+def _mean(values: Sequence[Share]) -> float:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / max(1, len(known)), 4)
 
 
 def _each(lab: Lab, tests: Sequence[Record]) -> list[Record]:

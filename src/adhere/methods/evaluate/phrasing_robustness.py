@@ -43,7 +43,7 @@ from adhere.data.seeds import shipped_seeds
 from adhere.evals.grade import Graded, followed, grade
 from adhere.evals.report import EvaluationReport
 from adhere.verify.catalogue import ALL_TYPES, IFEVAL_TYPES, UNSEEN_FAMILIES
-from adhere.verify.constraint import Drawing
+from adhere.verify.constraint import ConstraintType, Drawing
 from adhere.verify.score import ConstraintVerifier
 
 if TYPE_CHECKING:
@@ -86,15 +86,17 @@ def items(
 ) -> Benchmark:
     """`count` items, each in `phrasings` observed and as many unobserved wordings, all laid out alike.
 
-    `observed` has the observed templates of each type: all its training phrasings unless given. Notes say which item
-    and sort a record is of. Types are taken in turn, instructions too; one that does not suit a type is passed over.
+    `observed` has the observed templates of each type; the unobserved are its other training phrasings then, so that
+    nothing but having been seen divides the two. Without it the observed are all training phrasings of a type, and the
+    unobserved its held-out ones. Notes say which item and sort a record is of. Types are taken in turn, instructions
+    too; one that does not suit a type is passed over.
     """
-    kinds = [
-        kind
+    pools = {
+        kind.id: _divided(kind, observed)
         for kind in IFEVAL_TYPES.values()
         if kind.family not in UNSEEN_FAMILIES and kind.id not in _NOT_ALONE
-        and len(kind.phrasings if observed is None else observed.get(kind.id, ())) >= phrasings
-    ]  # fmt: skip
+    }
+    kinds = [IFEVAL_TYPES[name] for name, (new, seen) in pools.items() if new and len(seen) >= phrasings]
     if not kinds or not instructions or phrasings < 1:
         raise SettingsError(
             f"expected types with {phrasings} observed phrasings and instructions to ask, found {len(kinds)} types and "
@@ -108,10 +110,9 @@ def items(
         params = kind.draw(rng, Drawing(instruction))
         if params is None:
             continue
-        known = kind.phrasings if observed is None else observed[kind.id]
-        new = rng.sample(kind.heldout_phrasings, min(phrasings, len(kind.heldout_phrasings)))
-        for sort, templates in (("unobserved", new), ("observed", rng.sample(list(known), len(new)))):
-            for template in templates:
+        new, seen = pools[kind.id]
+        for sort, pool in (("unobserved", new), ("observed", seen)):
+            for template in rng.sample(pool, min(phrasings, len(new))):
                 phrase = kind.phrase(params, template)
                 notes = {"item": made, "sort": sort, "instruction": instruction}
                 check = Check(kind.id, params, phrase)
@@ -120,6 +121,14 @@ def items(
         if made == count:
             break
     return Benchmark("phrasings", f"1.{seed}", tuple(records), ConstraintVerifier(ALL_TYPES))
+
+
+def _divided(kind: ConstraintType, observed: Mapping[str, Sequence[str]] | None) -> tuple[list[str], list[str]]:
+    """The unobserved and the observed templates of a type."""
+    if observed is None:
+        return list(kind.heldout_phrasings), list(kind.phrasings)
+    seen = list(observed.get(kind.id, ()))
+    return [one for one in kind.phrasings if one not in seen], seen
 
 
 def by_item(bench: Benchmark, graded: Graded) -> list[dict[str, list[float]]]:
@@ -133,7 +142,7 @@ def by_item(bench: Benchmark, graded: Graded) -> list[dict[str, list[float]]]:
     return [one for one in found.values() if all(one.values())]
 
 
-def gains(bench: Benchmark, before: Graded, after: Graded) -> list[dict[str, float]]:
+def gains(bench: Benchmark, before: Graded, after: Graded) -> dict[int, dict[str, float]]:
     """Of each item, by sort, the mean share followed after less that before; from -1 to 1, only what was judged."""
     was, now = before.by_record(followed), after.by_record(followed)
     found: dict[int, dict[str, list[float]]] = {}
@@ -141,7 +150,7 @@ def gains(bench: Benchmark, before: Graded, after: Graded) -> list[dict[str, flo
         item = found.setdefault(int(record.notes["item"]), {sort: [] for sort in SORTS})
         if record.id in was and record.id in now:
             item[str(record.notes["sort"])].append(fmean(now[record.id]) - fmean(was[record.id]))
-    return [{sort: fmean(one[sort]) for sort in SORTS} for one in found.values() if all(one.values())]
+    return {at: {sort: fmean(one[sort]) for sort in SORTS} for at, one in found.items() if all(one.values())}
 
 
 def measures(found: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float]]:
@@ -198,17 +207,21 @@ def seen_templates(rows: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def prove(lab: Lab) -> Proof:
-    """What tuning gains on new phrasings against what it gains on those in its rows, for one tuned model per seed."""
+    """What tuning gains on new phrasings against what it gains on those in its rows, for one tuned model per seed.
+
+    Which of a type's training phrasings stand in the rows is a matter of the draw. The type is the unit: what tuning
+    does to one constraint of a type it does to the next.
+    """
     from adhere.evals.grade import joined
     from adhere.evals.lab import WARM, Outcome
     from adhere.verify.repair import correct
 
     sampling = Sampling(max_tokens=128, temperature=WARM.temperature, top_p=WARM.top_p)
     # A reply a prompt, whether right or not: rows that the model gets right hold the phrasings that it knows already.
-    chosen = list({one.instruction: one for one in lab.rows(160)}.values())[: lab.count(80)]
+    chosen = list({one.instruction: one for one in lab.rows(160)}.values())[: lab.count(120)]
     rows = [one.with_reply(correct(one, one.reply or "", ALL_TYPES).reply) for one in chosen]
     observed = None if lab.smoke else seen_templates(rows)  # a handful of rows holds next to no phrasing
-    bench = items(lab.instructions(60, "probe"), lab.count(40), 2, 0, observed)
+    bench = items(lab.instructions(60, "probe"), lab.count(60), 2, 0, observed)
     with lab.at("treated"):
         tuned = [lab.grade(lab.tuned(rows, "observed", n), bench, sampling, [n]) for n in lab.seeds]
     with lab.at("base"):
@@ -221,9 +234,12 @@ def prove(lab: Lab) -> Proof:
     gap = numbers["before tuning, observed: mean"] - numbers["before tuning, unobserved: mean"]
     numbers |= {"gap before tuning": gap, "tuning rows": len(rows)}
     gained = gains(bench, before, after)
+    types = {int(one.notes["item"]): one.checks[0].kind for one in bench.records}
+    numbers["items"] = float(len(gained))
     outcome = Outcome(
-        [one["unobserved"] for one in gained], [one["observed"] for one in gained], range(len(gained)),
-        ("gain on unobserved phrasings", "gain on observed phrasings"), unit="items", numbers=numbers,
+        [one["unobserved"] for one in gained.values()], [one["observed"] for one in gained.values()],
+        [types[at] for at in gained],
+        ("gain on unobserved phrasings", "gain on observed phrasings"), unit="types", numbers=numbers,
         remark="Gains are shares after tuning less shares before and may be negative. The tuning rows are the model's "
         "own replies, corrected by code until they follow their constraints, as far as that goes.",
     )  # fmt: skip

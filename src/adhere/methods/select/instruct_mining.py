@@ -213,7 +213,7 @@ def prove(lab: Lab) -> Proof:
     losses that fit the rule are of replies to other prompts than those that judge it.
     """
     from adhere.core.step import divided
-    from adhere.evals.lab import Outcome
+    from adhere.evals.lab import Outcome, by_seed
     from adhere.evals.subsets import drawn, losses, losses_after
 
     fitting, judging, least = _heldout(lab)
@@ -230,16 +230,26 @@ def prove(lab: Lab) -> Proof:
         kept, _ = divided(select(candidates[half:], Settings(rule=rule, limit=count), model=lab.model))  # type: ignore[arg-type]
         treated = losses_after(lab, "chosen", lambda _: kept, judging)
     with lab.at("base"):
-        base = losses_after(lab, "random", lambda n: drawn(candidates[half:], count, n), judging)
+        random_rows = {n: drawn(candidates[half:], count, n) for n in lab.seeds}
+        base = losses_after(lab, "random", lambda n: random_rows[n], judging)
+    untuned = losses(lab.model, judging)
     units = [one.instruction for one in judging] * len(lab.seeds)  # replies to one prompt are not independent
     numbers: dict[str, float] = {f"rule {name}": value for name, value in coefficients(rule).items()}
     wrong = sum(one.id in swapped for one in kept)
     numbers |= {"kept": len(kept), "swapped among kept": wrong, "least share followed, held out": least}
     numbers |= {"held-out replies that fit": len(fitting), "held-out replies that judge": len(judging)}
+    numbers["not tuned"] = sum(untuned) / len(untuned)
+    numbers["words a row, kept"] = _words(kept)
+    numbers["words a row, drawn"] = sum(map(_words, random_rows.values())) / len(random_rows)
+    numbers |= by_seed([n for n in lab.seeds for _ in judging], base, treated)
     names = ("drawn at random", "ranked by the refitted rule")
     remark = "The model's own replies, a third of them swapped; twelve tunings on other rows fit the rule, not 129."
     outcome = Outcome(base, treated, units, names, unit="held-out prompts", numbers=numbers, remark=remark)
     return lab.proof("instruct-mining", CARD, outcome)
+
+
+def _words(rows: Sequence[Record]) -> float:
+    return sum(len((one.reply or "").split()) for one in rows) / max(1, len(rows))
 
 
 def _heldout(lab: Lab) -> tuple[list[Record], list[Record], float]:
@@ -248,17 +258,17 @@ def _heldout(lab: Lab) -> tuple[list[Record], list[Record], float]:
     They follow all their constraints; where that leaves too few on one of the two sides, at least half of them, and
     where that does too, any share. Gives also that least share. Raises `DataError` where a side is empty.
     """
-    from adhere.evals.grade import followed
+    from adhere.evals.grade import followed, sound
     from adhere.evals.subsets import SHORT
 
     bench = lab.probe(120)
     graded = lab.grade(lab.model, bench, SHORT, lab.seeds)
     places = {one.id: at for at, one in enumerate(bench.records)}
-    sound = [one for one in graded.rows if one.finish == "stop" and one.reply.strip()]
+    whole = [one for one in graded.rows if sound(one) == 1.0]
     found: list[list[Record]] = [[], []]
     least = 1.0
     for least in (1.0, 0.5, 0.0):
-        good = graded.rows if lab.smoke else [one for one in sound if (followed(one) or 0.0) >= least]
+        good = graded.rows if lab.smoke else [one for one in whole if (followed(one) or 0.0) >= least]
         found = [[], []]
         for one in good:
             at = places[one.record]

@@ -238,29 +238,29 @@ def relevance(model: Generates, pairs: Sequence[tuple[str, str]], progress: Prog
 
 # -- the experiment: a bank of drafts in the place of a strong model ----------------------------------------------
 
-CHECKS = {
+CHECKS = {  # each followed by some of the model's replies as they are, and missed by some
     "Do not use any commas.": Check("punctuation:no_comma"),
-    "Write everything in small letters.": Check("change_case:english_lowercase"),
-    "Put the whole answer into double quotation marks.": Check("startend:quotation"),
+    "Answer in at most 40 words.": Check("length_constraints:number_words", {"relation": "less than", "num_words": 41}),
+    "Use the word because.": Check("keywords:existence", {"keywords": ["because"]}),
 }
 _BODIES = {
     "Do not use any commas.": (
         "',' not in response", "response.count(',') == 0", "not any(c == ',' for c in response)",
     ),
-    "Write everything in small letters.": (
-        "response == response.lower()", "not any(c.isupper() for c in response)", "response.lower() == response",
+    "Answer in at most 40 words.": (
+        "len(response.split()) <= 40", "len(response.split()) < 41", "not response.split()[40:]",
     ),
-    "Put the whole answer into double quotation marks.": (
-        "len(response) > 1 and response[0] == '\"' and response[-1] == '\"'",
-        "response.strip().startswith('\"') and response.strip().endswith('\"') and len(response) > 2",
-        "response[:1] + response[-1:] == '\"' * 2",
+    "Use the word because.": (
+        "'because' in response.lower()", "response.lower().count('because') > 0",
+        "response.lower().find('because') >= 0",
     ),
 }  # fmt: skip
+_LONG = "rain falls on the green hill and " * 7
 _CASES = (
-    ("tea is hot and good.", (1, 1, 0)), ("Tea is hot, and good.", (0, 0, 0)), ('"tea is hot and good."', (1, 1, 1)),
-    ('"Tea, hot and good."', (0, 0, 1)), ("rain falls on the hill.", (1, 1, 0)), ("Rain, wind, sun.", (0, 0, 0)),
-    ('"the boat is blue"', (1, 1, 1)), ("THE BOAT, IT IS BLUE", (0, 0, 0)), ('"Come in, please!"', (0, 0, 1)),
-    ("Go now", (1, 0, 0)), ("one, two", (0, 1, 0)), ('"Sit down"', (1, 0, 1)),
+    ("tea is hot and good.", (1, 1, 0)), ("Tea is hot, and good.", (0, 1, 0)), ("We run because it rains.", (1, 1, 1)),
+    ("Because of you, we sing.", (0, 1, 1)), (f"{_LONG}then stops", (1, 0, 0)), (f"{_LONG}then, oh, ends", (0, 0, 0)),
+    (f"{_LONG}stops because it is late", (1, 0, 1)), (f"First, {_LONG}stops because it is late", (0, 0, 1)),
+    ("Go on", (1, 1, 0)), ("a, b", (0, 1, 0)), (f"so {_LONG}on we go", (1, 0, 0)), ("I do, because I can", (0, 1, 1)),
 )  # fmt: skip
 
 
@@ -292,18 +292,20 @@ def _draft(ask: Ask) -> Reply:
 
 
 def prove(lab: Lab) -> Proof:
-    """Tuned on replies that the bank's functions pass against, of the same samples, the first that is an answer."""
-    from adhere.evals.arms import tuned_arms
+    """Tuned on replies that the bank's functions pass against, of the same samples, the first that is an answer.
+
+    Prompts whose first answer passes are left out: both arms would learn the same reply.
+    """
+    from adhere.evals.arms import answered, tuned_arms
 
     short = lab.sized(Sampling(96))
     settings = Settings(
-        tuple(CHECKS), more=0, drafts=4, queries=lab.count(32), samples=3, least_relevance=-1, describe=False,
+        tuple(CHECKS), more=0, drafts=4, queries=lab.count(96), samples=4, least_relevance=-1, describe=False,
         max_tokens=short.max_tokens,
     )  # fmt: skip
-    queries = lab.instructions(64)
+    queries = lab.instructions(256)
     with lab.at("treated"):
         made = [one for one in synth(queries, Bank(lab.model), settings, 0) if isinstance(one, Record)]
-    made = random.Random(0).sample(made, min(len(made), 44))
     # The samples that the treated rows were chosen from, held to the same guard: what differs is the functions' word.
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, seed=0)
     asks = [Ask(one.prompt, sampling, sample) for one in made for sample in range(settings.samples)]
@@ -313,7 +315,8 @@ def prove(lab: Lab) -> Proof:
     for at, one in enumerate(made):
         own = drawn[at * settings.samples : (at + 1) * settings.samples]
         answers = [reply.text.strip() for reply in own if not _refusal(one, reply)]
-        rows += [(one.with_reply(answers[0]), one)] if answers else []
+        rows += [(one.with_reply(answers[0]), one)] if answers and (answers[0] != one.reply or lab.smoke) else []
+    rows = random.Random(0).sample(rows, min(len(rows), 80))
     plain, passing = [before for before, _ in rows], [after for _, after in rows]
     tests = [
         Record((user(f"{one.instruction} {said}"),), (msgspec.structs.replace(CHECKS[said], phrase=said),))
@@ -326,9 +329,12 @@ def prove(lab: Lab) -> Proof:
         return None if passed is None else float(passed)
 
     names = ("tuned on replies as they come", "tuned on replies that functions pass")
-    outcome = tuned_arms(lab, (plain, passing), tests, follows, names, Sampling(96))
+    outcome = tuned_arms(lab, (plain, passing), tests, answered(follows), names, Sampling(96))
+    by_instruction = {said: sum(one.notes["instruction_if"] == said for one in passing) for said in CHECKS}
+    numbers = {**outcome.numbers, **{f"rows, {said}": float(count) for said, count in by_instruction.items()}}
     remark = (
         "Drafts of functions come from a bank, as a model of this size writes none that runs; a quarter are wrong. "
-        "Both arms are rows for the same prompts, from the same samples, none cut or refused by the guard."
+        "Both arms are rows for the same prompts, from the same samples, none cut or refused by the guard, and no "
+        "reply is in both. A reply of the test that is a loop or a copy counts as a miss."
     )
-    return lab.proof("auto-if", CARD, msgspec.structs.replace(outcome, remark=remark))
+    return lab.proof("auto-if", CARD, msgspec.structs.replace(outcome, numbers=numbers, remark=remark))

@@ -244,12 +244,14 @@ def _row(record: Record, pair: Pair, only_agreeing: bool) -> Record | Dropped:
 def prove(lab: Lab) -> Proof:
     """The planner shown explorations with their first labels against the one shown as many that went round.
 
-    Three for each seed, or as many as both ways made; all planners and agents are guided to the form of a plan.
+    Three, or as many as both ways made, drawn anew for every six requests of each seed: which are shown matters more
+    than which are asked, so a draw is the unit. All planners and agents are guided to the form of a plan.
     """
     from adhere.core.step import divided
     from adhere.evals.lab import Outcome
 
     world, seeds = ToolGraph(), range(2000, 2000 + lab.count(48))
+    groups = [seeds[at : at + 6] for at in range(0, len(seeds), 6)]
     begun = [Record((user("Explore."),), notes={"seed": at}) for at in range(lab.count(24))]
     longest = planning.GUIDED_TOKENS
     sides = {
@@ -269,17 +271,27 @@ def prove(lab: Lab) -> Proof:
         shown = planning.Settings(demonstrations=counts[-1], max_tokens=longest, temperature=0.7, guided=True)
         for side in sides:
             with lab.at(side):
-                policy = planning.act(lab.model, shown, seed, records=kept[side])
-                scores[side] += [planning.tools_named(world, one) for one in play(world, policy, seeds)]
-    units = [seed for _ in lab.seeds for seed in seeds]
+                for draw, group in enumerate(groups):
+                    policy = planning.act(lab.model, shown, 100 * seed + draw, records=kept[side])
+                    scores[side] += [planning.tools_named(world, one) for one in play(world, policy, group)]
+    with lab.at("no demonstrations"):
+        alone = planning.Settings(demonstrations=0, max_tokens=longest, temperature=0.7, guided=True)
+        played = play(world, planning.act(lab.model, alone, lab.seeds[0]), seeds)
+        unshown = [planning.tools_named(world, one) or 0.0 for one in played]
+    units = [(seed, draw) for seed in lab.seeds for draw, group in enumerate(groups) for _ in group]
     numbers = {f"demonstrations made, {side}": len(rows) / len(lab.seeds) for side, rows in made.items()}
+    numbers["no demonstrations at all"] = sum(unshown) / len(unshown)
     numbers["demonstrations shown on both sides"] = sum(counts) / len(counts)
     rounds = [int(one.notes["rounds"]) for one in made["treated"]]
     numbers["mean rounds of kept pairs"] = sum(rounds) / max(1, len(rounds))
+    numbers["share of kept pairs that agreed at once"] = sum(one == 0 for one in rounds) / max(1, len(rounds))
     names = ("explorations, first labels", "as many of BAGEL's")
     remark = (
         "Agents and planners are guided to the form of a plan. Pairs of no rounds agreed with their first labels: they "
-        "were chosen by the scorer and not carried out again."
+        "were chosen by the scorer and not carried out again. An exploration of this world is a plan drawn at random "
+        "that can be carried out; a round puts the model's own in its place."
     )
-    outcome = Outcome(scores["base"], scores["treated"], units, names, "requests", numbers=numbers, remark=remark)
+    outcome = Outcome(
+        scores["base"], scores["treated"], units, names, "draws of demonstrations", numbers=numbers, remark=remark
+    )
     return lab.proof("bagel", CARD, outcome)

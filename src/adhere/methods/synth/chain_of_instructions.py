@@ -21,6 +21,8 @@ takes one. An output of fewer than `least_words` words (a label) ends a chain. O
 that are the input again, end the attempt.
 Left out: the filter of the paper that has a person look at the test set, and its control with irrelevant chains. The
 proof takes a teacher that is always right, by rule, in the place of gpt-3.5: what is looked at is the tuning on chains.
+The paper's score is ROUGE-L; of lines of four words an echo of the input already has half of it, so we ask for the
+output to the letter.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ from adhere.core.model import Ask, Generates, Reply, Sampling, replies
 from adhere.core.progress import Progress, silent
 from adhere.core.record import Record, assistant, user
 from adhere.core.step import Dropped
-from adhere.data.novelty import rouge_l
 from adhere.verify.guard import degenerate
 from adhere.verify.quoting import quoted
 from adhere.verify.text import words
@@ -53,9 +54,9 @@ CARD = Card(
     paper="arXiv:2402.11532",
     seed=123,
     needs=("Generates",),
-    claim="Tuned on chains of two instructions, a model comes closer to the final output of unseen chains than tuned "
-    "on as many single instructions.",
-    metric="ROUGE-L of the final output",
+    claim="Tuned on chains of two instructions, a model gives the right final output of unseen chains more often than "
+    "tuned on the same steps one by one.",
+    metric="share of final outputs that are right to the letter",
 )
 
 SHORTEN = """{quoted}
@@ -248,13 +249,14 @@ def final_output(text: str) -> str:
 # -- the experiment: words in a line, and what can be done with them ----------------------------------------------
 
 TASKS: dict[str, Callable[[list[str]], list[str]]] = {
-    "Write the words in reverse order.": lambda found: found[::-1],
-    "Sort the words by the alphabet.": lambda found: sorted(found, key=str.lower),
     "Write the words in capital letters.": lambda found: [one.upper() for one in found],
     "Leave out the first word.": lambda found: found[1:],
     "Leave out the last word.": lambda found: found[:-1],
+    "Add the word stop at the end.": lambda found: [*found, "stop"],
+    "Add the word go at the beginning.": lambda found: ["go", *found],
     "Write every word twice.": lambda found: [one for one in found for _ in "12"],
 }
+_UNSEEN = ((0, 3), (1, 3), (2, 5), (0, 5), (2, 4))  # pairs of tasks that no row has, in either order
 
 
 class _Teacher:
@@ -271,41 +273,48 @@ class _Teacher:
 
 
 def prove(lab: Lab) -> Proof:
-    """Tuned on chains against single tasks of the same kinds; pairs of tasks and words of the test are in no row."""
-    from adhere.evals.arms import even, tuned_arms
+    """Tuned on chains against both of their steps one by one; pairs of tasks and words of the test are in no row."""
+    from adhere.evals.arms import tuned_arms
     from adhere.verify.chains import WORDS
 
     rng = random.Random(0)
     names = list(TASKS)
-    singles = []
-    for at in range(96):
+    starts = []
+    for at in range(lab.count(160)):
         instruction, given = names[at % len(names)], rng.sample(WORDS[:14], 4)
         output = " ".join(TASKS[instruction](given))
-        singles.append(Record((user(f"{instruction}\n\n{' '.join(given)}"), assistant(output))))
-    singles = rng.sample(singles, len(singles))[: max(lab.count(96), 8)]
-    unseen = {(one, names[(at + step) % len(names)]) for at, one in enumerate(names) for step in (2, 3)}
-    settings = Settings(count=4 * len(singles), ask_composable=False)  # two of five chains are of unseen pairs
+        starts.append(Record((user(f"{instruction}\n\n{' '.join(given)}"), assistant(output))))
+    unseen = {pair for one, other in _UNSEEN for pair in ((names[one], names[other]), (names[other], names[one]))}
     made = [
         one
-        for one in synth(singles, _Teacher(), settings, 0)
+        for one in synth(starts, _Teacher(), Settings(count=2 * len(starts), ask_composable=False), 0)
         if isinstance(one, Record) and tuple(one.notes["instructions"]) not in unseen
-    ]
+    ][:120]
     tests = []
-    for first, second in sorted(unseen) * 4:
+    for first, second in sorted(unseen) * 6:
         given = rng.sample(WORDS[14:], 4)
         notes = {"gold": " ".join(TASKS[second](TASKS[first](given))), "pair": f"{first} {second}"}
         tests.append(Record((user(chained_prompt([first, second], " ".join(given))),), notes=notes))
-    tests = tests[: lab.count(48)]
+    tests = tests[: lab.count(60)]
 
-    def close(test: Record, reply: Reply) -> float:
-        return rouge_l(final_output(reply.text), str(test.notes["gold"]))
+    def right(test: Record, reply: Reply) -> float:
+        return float(final_output(reply.text).rstrip(".").split() == str(test.notes["gold"]).split())
 
-    sides = ("tuned on single instructions", "tuned on chains")
-    outcome = tuned_arms(lab, even(singles, made), tests, close, sides, Sampling(64))
+    sides = ("tuned on the steps one by one", "tuned on chains of them")
+    outcome = tuned_arms(lab, ([step for one in made for step in _steps(one)], made), tests, right, sides, Sampling(64))
     remark = (
-        "A teacher by rule stands for gpt-3.5. Six tasks on words in a line; twelve of their thirty pairs are the "
-        "test, on words that no row has. Tests of one pair are not independent, so the pair is the unit."
+        "A teacher by rule stands for gpt-3.5. Six tasks on words in a line; five of their fifteen pairs are the test, "
+        "in both orders, on words that no row has. Both arms have the same steps. Tests of one pair are not "
+        "independent, so the pair is the unit. An output is right when it is the same to the letter."
     )
     pairs = [test.notes["pair"] for _ in lab.seeds for test in tests]  # in the order of the outcome's values
     outcome = msgspec.structs.replace(outcome, units=pairs, unit="task pairs", remark=remark)
     return lab.proof("chain-of-instructions", CARD, outcome)
+
+
+def _steps(row: Record) -> list[Record]:
+    """The steps of a chain as rows of their own: each instruction with the output before it as its input."""
+    given = row.instruction.rpartition("\n\n")[2]
+    inputs = (given, *row.notes["outputs"])
+    told = zip(row.notes["instructions"], inputs, row.notes["outputs"], strict=False)
+    return [Record((user(DO.format(instruction=said, input=one)), assistant(output))) for said, one, output in told]

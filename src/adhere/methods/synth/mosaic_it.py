@@ -53,7 +53,7 @@ CARD = Card(
     seed=76,
     claim="Tuned on mosaics of its rows, a model follows more of several instructions in a prompt than tuned on the "
     "same rows one by one.",
-    metric="share of the two requests whose own word is used in the reply",
+    metric="share of the two requests whose own word is used under their number",
 )
 
 TAGS = ("[{}]", "<{}>", "({})", "**{}**", "<<{}>>", "|{}|", "##{}##", "{{{}}}")
@@ -230,6 +230,7 @@ def _second(family: str, said: Sequence[str], rng: random.Random) -> tuple[str, 
 
 
 USE = "Use the word {} in the answer."
+_PART = re.compile(r"^[^\S\n]*(?:[*#]{0,3}[^\S\n]*)\(?([12])[.):]", re.MULTILINE)
 
 
 def with_word(record: Record, word: str) -> Record:
@@ -238,22 +239,33 @@ def with_word(record: Record, word: str) -> Record:
 
 
 def uses(reply: str, word: str, prompt: str) -> bool:
-    """Whether a sentence of the reply has the word; one that the prompt has too, or that asks for a word, has not."""
+    """Whether a sentence of the reply uses the word; one that the prompt has, or that is about the word, does not."""
     asked = f" {' '.join(words(prompt.lower()))} "
     said = [words(one) for one in re.split(r"(?<=[.!?:])\s+|\n+", reply.lower())]
     told = [f" {' '.join(one)} " for one in said if word in one]
-    return any(one not in asked and " use the word " not in one for one in told)
+    return any(one not in asked and f" word {word} " not in one for one in told)
+
+
+def parts(reply: str) -> dict[str, str]:
+    """The first answer under each of the numbers 1 and 2 at the beginning of a line."""
+    marks = list(_PART.finditer(reply))
+    ends = [*(one.start() for one in marks[1:]), len(reply)]
+    found: dict[str, str] = {}
+    for one, end in zip(marks, ends, strict=False):  # without any mark there is an end too many
+        found.setdefault(one[1], reply[one.end() : end])
+    return found
 
 
 def both_used(test: Record, reply: Reply) -> float:
-    """Share of the words asked for, one by each of the requests, that the reply uses."""
-    wanted = test.notes["words"]
-    return sum(uses(reply.text, word, test.instruction) for word in wanted) / len(wanted)
+    """Share of the two words that are used in the answer to their own request, which has its number before it."""
+    answers = parts(reply.text)
+    wanted = dict(zip("12", test.notes["words"], strict=True))
+    return sum(uses(answers.get(at, ""), word, test.instruction) for at, word in wanted.items()) / 2
 
 
 def prove(lab: Lab) -> Proof:
     """The model's own right replies, tuned on one by one and as mosaics; asked two new requests with other words."""
-    from adhere.evals.arms import own_replies, tuned_arms
+    from adhere.evals.arms import answered, own_replies, tuned_arms
     from adhere.verify.chains import WORDS
 
     trained, asked = WORDS[:12], WORDS[12:]
@@ -265,12 +277,14 @@ def prove(lab: Lab) -> Proof:
     probes = [with_word(one, asked[at % len(asked)]) for at, one in enumerate(lab.instructions(80, "probe"))]
     tests = []
     for first, second in zip(probes[::2], probes[1::2], strict=False):
-        said = f"Answer both of these requests.\n\n1. {first.instruction}\n\n2. {second.instruction}"
-        tests.append(Record((user(said),), notes={"words": [first.notes["word"], second.notes["word"]]}))
+        said = f"1. {first.instruction}\n\n2. {second.instruction}"
+        asking = user(f"Answer both of these requests, each under its number.\n\n{said}")
+        tests.append(Record((asking,), notes={"words": [first.notes["word"], second.notes["word"]]}))
     names = ("tuned on the rows one by one", "tuned on mosaics of them")
-    outcome = tuned_arms(lab, (rows, made), tests, both_used, names, Sampling(192))
+    outcome = tuned_arms(lab, (rows, made), tests, answered(both_used), names, Sampling(192))
     remark = (
-        "Words and requests of the test are in no training row. The same rows once each, those whose reply uses its "
-        "word: the mosaics take fewer steps. A sentence of the prompt said again does not count."
+        "Words and requests of the test are in no training row. Both arms hold the same rows, those whose reply uses "
+        "its word. A word counts in the answer under its own number, in a sentence that is not of the prompt and not "
+        "about the word; a reply that is a loop or a copy counts as nothing."
     )
     return lab.proof("mosaic-it", CARD, msgspec.structs.replace(outcome, remark=remark))

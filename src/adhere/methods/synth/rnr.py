@@ -54,7 +54,7 @@ CARD = Card(
     seed=46,
     needs=("Generates",),
     claim="Tuned on rows with roles and rules, a model keeps all rules of new system prompts more often than tuned on "
-    "as many of the same requests without them.",
+    "the same requests and replies without them.",
     metric="pass rate: share of replies that keep every rule of the system prompt",
 )
 
@@ -200,20 +200,20 @@ def inside(check: Check) -> Check:
 
 
 def prove(lab: Lab) -> Proof:
-    """Tuned on roles and rules against the same requests with plain replies; all rules of unseen system prompts."""
-    from adhere.evals.arms import even, own_replies, tuned_arms
+    """The same replies, tuned on under roles and rules and under the request alone; rules of unseen system prompts.
 
-    requests = lab.instructions(44)
+    Both arms learn the replies that keep their rules, so that only the system prompt before them differs.
+    """
+    from adhere.evals.arms import answered, tuned_arms
+
     with lab.at("treated"):
-        settings = Settings(plain_share=0.0, max_tokens=24 if lab.smoke else 112, rules=2)
-        made = [one for one in synth(requests, lab.model, settings, 0) if isinstance(one, Record)]
-    with lab.at("base"):
-        answered = {one.instruction: one for one in own_replies(lab, requests, 112)}
-    made = [one for one in made if one.instruction in answered]
-    plain = [answered[one.instruction] for one in made]
+        settings = Settings(plain_share=0.0, max_tokens=24 if lab.smoke else 112, rules=2, samples=3)
+        rows = synth(lab.instructions(150), lab.model, settings, 0)
+        made = [_as_trained(one) for one in rows if isinstance(one, Record)][:80]
+    plain = [msgspec.structs.replace(one, messages=one.messages[1:]) for one in made]  # without the system prompt
     drawn = [
-        with_rules(one, random.Random(at).choice(ROLES), 1 + at % 2, random.Random(f"test/{at}"))
-        for at, one in enumerate(lab.instructions(48, "probe"))
+        with_rules(one, random.Random(at).choice(ROLES), 2 if at % 3 == 2 else 1, random.Random(f"test/{at}"))
+        for at, one in enumerate(lab.instructions(60, "probe"))
     ]
     tests = [one for one in drawn if isinstance(one, Record)]
     verifier = RolesVerifier(ALL_TYPES)
@@ -222,11 +222,11 @@ def prove(lab: Lab) -> Proof:
         passed = verifier.verify(test, reply.text).passed
         return None if passed is None else float(passed)
 
-    plain, made = even(plain, [_as_trained(one) for one in made])
-    names = ("tuned on plain rows", "tuned on roles and rules")
-    outcome = tuned_arms(lab, (plain, made), tests, passes, names, Sampling(128))
+    names = ("tuned on the replies without system prompts", "tuned on them under roles and rules")
+    outcome = tuned_arms(lab, (plain, made), tests, answered(passes), names, Sampling(128))
     remark = (
-        "One or two rules of the trained types with other parameters and requests; replies of both arms are its own."
+        "One or two rules of the trained types; requests and rules with parameters are new, the words around them are "
+        "not. The replies are the model's own, corrected by code. A reply that is a loop or a copy counts as a miss."
     )
     return lab.proof("rnr", CARD, msgspec.structs.replace(outcome, remark=remark))
 

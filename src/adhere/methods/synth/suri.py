@@ -57,7 +57,7 @@ CARD = Card(
     needs=("Generates",),
     claim="Tuned on texts with back-translated constraints, a model follows more constraints than tuned on as many of "
     "the same texts with their plain instructions.",
-    metric="share of constraints followed, strict",
+    metric="share of constraints of the trained types followed, strict",
 )
 
 MAIN = """{quoted}
@@ -194,27 +194,32 @@ def _differ(one: Check, other: Check) -> int:
 
 def prove(lab: Lab) -> Proof:
     """The model's own replies to their instructions with back-translated constraints against the plain instructions."""
-    from adhere.evals.arms import even, own_replies, tuned_arms
-    from adhere.verify.score import judge
+    from adhere.evals.arms import answered, even, own_replies, tuned_arms
 
-    texts = own_replies(lab, lab.instructions(48), 80)
+    texts = own_replies(lab, lab.instructions(120), 80)
     # Both arms have the main instruction that the text was written to, so that the constraints alone differ.
     settings = Settings(shortest=4, own_instruction=True)
     made = [one for one in synth(texts, lab.model, settings, 0) if isinstance(one, Record)]
     by_id = {one.id: one for one in texts}
     plain = [by_id[one.parents[0]] for one in made]
-    bench = lab.benchmark("seen", 48)
+    learnt = {check.kind for one in made for check in one.checks}
+    bench = lab.benchmark("seen", 72)
+    if lab.smoke:  # a handful of texts meets next to nothing
+        learnt = {check.kind for one in bench.records for check in one.checks}
+    tests = [one for one in bench.records if any(check.kind in learnt for check in one.checks)]
 
     def followed(test: Record, reply: Reply) -> float | None:
-        verdicts = [
-            one.passed for one in judge(test.checks, reply.text, ALL_TYPES).verdicts() if one.passed is not None
-        ]
-        return sum(verdicts) / len(verdicts) if verdicts else None
+        checks = [check for check in test.checks if check.kind in learnt]
+        verdicts = [verdict_of(check, reply.text, ALL_TYPES).passed for check in checks]
+        known = [one for one in verdicts if one is not None]
+        return sum(known) / len(known) if known else None
 
     names = ("tuned on plain instructions", "tuned on them with back-translated constraints")
-    outcome = tuned_arms(lab, even(plain, made), bench.records, followed, names, Sampling(128))
+    outcome = tuned_arms(lab, even(plain, made), tests, answered(followed), names, Sampling(128))
+    outcome.numbers["types learnt"] = float(len(learnt))
     remark = (
         "Both arms hold the same texts, the model's own, and the instructions that these were written to; the paper's "
-        "texts are long and written by people, and its main instructions back-translated too."
+        "texts are long and written by people, and its main instructions back-translated too. Constraints of types "
+        "that stand in the rows count; a reply that is a loop or a copy counts as a miss."
     )
     return lab.proof("suri", CARD, msgspec.structs.replace(outcome, remark=remark))
