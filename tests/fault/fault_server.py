@@ -245,10 +245,10 @@ class FaultServer:
         await mine
 
     async def _watch(self, first: asyncio.Future[None]) -> None:
-        seen, quiet, turns = self._arrivals, 0, 0
-        while not first.done() and quiet < 20 and turns < 120:
+        seen, quiet, until = self._arrivals, 0, self._loop.time() + 1.2
+        while not first.done() and quiet < 20 and self._loop.time() < until:
             await asyncio.sleep(0.01)
-            quiet, turns = quiet + 1 if seen == self._arrivals else 0, turns + 1
+            quiet = quiet + 1 if seen == self._arrivals else 0
             seen = self._arrivals
         if not first.done():
             self._work_off()

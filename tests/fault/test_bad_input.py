@@ -65,7 +65,7 @@ def outside(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Out
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
             preexec_fn=preexec,
         )

@@ -50,7 +50,7 @@ class Counter:
             return None
         self.came, self.now = self.came + 1, self.now + 1
         self.most = max(self.most, self.now)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)  # long enough for others to come meanwhile on a busy machine
         self.now -= 1
         choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 150, "completion_tokens": 8}

@@ -8,12 +8,13 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kill_storm import Kept, Place, RecordedServer, ask_of, kept_in, prepared
+from kill_storm import PATIENCE_S, Kept, Place, RecordedServer, ask_of, kept_in, prepared
 
 from adhere.core.errors import StoreError
 from adhere.core.model import Ask, Reply, Sampling
@@ -173,7 +174,7 @@ def test_a_damaged_call_cache_costs_the_cache_and_not_the_run(
 
 def resumed(place: Place) -> str:
     process = place.start(("resume", "--trust"))  # the folder is a copy of the one that was made
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     return said
 
@@ -189,7 +190,7 @@ def fill(path: Path, leaves_log: bool) -> None:
         return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *map(str, PATHS)])}
     done = subprocess.run(
-        ["python", "-c", script, str(path)], env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-c", script, str(path)], env=environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert path.with_name(path.name + "-wal").stat().st_size > 0
@@ -279,7 +280,7 @@ def test_a_tuning_with_every_checkpoint_zeroed_ends_with_the_same_weights(tmp_pa
     undisturbed.finish()
     place = prepared(tmp_path / "damaged", "tune", weights)
     process = place.start(place.words)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while kept_in(place) == Kept() and time.monotonic() < deadline:
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)

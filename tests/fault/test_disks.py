@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kill_storm import Place, RecordedServer, Session, Tally, judge, kept_in, prepared
+from kill_storm import PATIENCE_S, Place, RecordedServer, Session, Tally, judge, kept_in, prepared
 
 from adhere.core.errors import StoreError
 from adhere.store import journal as journal_module
@@ -70,7 +70,7 @@ def refused(place: Place, limit: Callable[[], None] | None = None) -> list[str]:
         env=place.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=limit,
     )

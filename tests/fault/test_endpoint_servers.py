@@ -489,10 +489,10 @@ def test_thinking_and_tool_calls_reach_the_caller_without_the_key_in_them():
 
 
 def test_splitting_thinking_takes_linear_time():
-    began = time.monotonic()
+    began = time.process_time()
     for text in ("\n</think>x" * 300_000, "<think>" * 300_000, "\n" * 2_000_000, "</think>" * 300_000):
         split_thinking(text)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_tool_calls_are_read_and_broken_arguments_kept():

@@ -20,7 +20,8 @@ def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(tmp_path: P
     total, number = Tally(), 0
     with RecordedServer(SEED) as server:
         storm = Storm(tmp_path, server, SEED)
-        while total.kills < 4:  # moments after the end of the process are no kills
+        # Moments after the end of the process are no kills; on a busy machine all may come before there is a reply.
+        while total.kills < 4 or (verb != "tune" and not total.kept and number < 20):
             total.add(storm.trial(verb, number, kills=1 + 2 * (number % 2)))
             number += 1
             assert total.missed < 20, "the uninterrupted run takes longer than any other"

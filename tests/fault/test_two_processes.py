@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kill_storm import Place, RecordedServer, ask_of, kept_in, prepared
+from kill_storm import PATIENCE_S, Place, RecordedServer, ask_of, kept_in, prepared
 from test_call_cache_faults import call, go, started, whole
 
 from adhere.store.calls import CallCache
@@ -33,7 +35,7 @@ def evaluating(folder: Path, server: RecordedServer, cache: Path | None = None) 
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.005)
@@ -41,7 +43,7 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 def refused(place: Place, *words: str) -> str:
     process = place.start(words)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == ENVIRONMENT, said
     assert "Traceback" not in said
     return said
@@ -58,12 +60,14 @@ def test_the_second_process_in_a_run_folder_is_refused_and_the_first_undisturbed
     about = (place.run / "run.json").read_bytes()
     first.send_signal(signal.SIGSTOP)  # so that it surely still holds the folder
     before = kept_in(place).journal
-    assert "another process works in" in refused(place, "resume")
-    assert "another process works in" in refused(place, *place.words)
-    assert kept_in(place).journal == before
-    assert (place.run / "run.json").read_bytes() == about
-    first.send_signal(signal.SIGCONT)
-    _, said = first.communicate(timeout=60)
+    try:
+        assert "another process works in" in refused(place, "resume")
+        assert "another process works in" in refused(place, *place.words)
+        assert kept_in(place).journal == before
+        assert (place.run / "run.json").read_bytes() == about
+    finally:
+        first.send_signal(signal.SIGCONT)
+    _, said = first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0, said
     assert set(server.settle().values()) == {1}
     assert {ask_of(json.loads(row)["reply"]) for row in (place.folder / "rows.jsonl").read_text().splitlines()} == set(
@@ -74,8 +78,20 @@ def test_the_second_process_in_a_run_folder_is_refused_and_the_first_undisturbed
 def test_two_processes_that_begin_the_same_run_at_once_make_one(server: RecordedServer, tmp_path: Path) -> None:
     server.begin()
     place = evaluating(tmp_path / "one", server)
-    racing = [place.start(place.words) for _ in range(4)]
-    said = [process.communicate(timeout=60)[1] for process in racing]
+    over = threading.Event()
+
+    async def held_back(*_: object) -> None:
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+
+    server.also = held_back  # the first of them works until the others have tried, however late they start
+    try:
+        racing = [place.start(place.words) for _ in range(4)]
+        until(lambda: sum(process.poll() is not None for process in racing) >= 3, "three were refused")
+    finally:
+        over.set()
+        server.also = None
+    said = [process.communicate(timeout=PATIENCE_S)[1] for process in racing]
     codes = sorted(process.returncode for process in racing)
     assert codes == [0, ENVIRONMENT, ENVIRONMENT, ENVIRONMENT], said
     assert not any("Traceback" in one for one in said)
@@ -114,10 +130,10 @@ def test_the_second_tuning_in_a_folder_is_refused_and_the_first_undisturbed(tmp_
     first.send_signal(signal.SIGSTOP)
     second = place.start(place.words)
     try:
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=PATIENCE_S)
     finally:
         first.send_signal(signal.SIGCONT)
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE_S) == 0
     assert place.results() == undisturbed.results()
     assert second.returncode == ENVIRONMENT, said
     assert "another process works in" in said
@@ -137,7 +153,7 @@ def test_processes_that_share_a_cache_under_load_lose_nothing_when_one_is_killed
     doomed.send_signal(signal.SIGKILL)
     rest = [line for line in doomed.stdout.read().splitlines() if line.isdigit()]
     for process in (*writers[:1], *writers[2:]):
-        said = process.communicate(timeout=120)[0]
+        said = process.communicate(timeout=PATIENCE_S)[0]
         assert process.returncode == 0, said
         assert "damaged" not in said
         assert "cannot be used" not in said
@@ -160,7 +176,7 @@ def test_two_runs_that_share_a_cache_pay_for_each_ask_once_or_while_it_was_under
     until(lambda: server.counts.good, "an ask was answered")
     second = places[1].start(places[1].words)
     for process in (first, second):
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, said
     assert places[0].results() == places[1].results()
     paid = server.settle()

@@ -158,7 +158,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     driver = place.synth(*words, *how)
     place.after_replies(30, driver)
     victims = find(driver)
-    assert len(victims) == 2
+    assert 1 <= len(victims) <= 2  # one may be between two of its jobs
     finished = place.journaled()
     os.kill(victims[0], signal.SIGKILL)
     finish(driver)

@@ -166,9 +166,9 @@ def test_every_block_of_the_language_must_parse() -> None:
     ids=["attributes", "signs", "too long", "brackets", "dotted key"],
 )
 def test_what_a_parser_cannot_bear_is_not_judged(language: str, body: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert code(language, body).passed is None
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_python_with_zero_bytes_or_surrogates_is_no_python() -> None:
@@ -195,11 +195,11 @@ OUTSIDE = '<!DOCTYPE note [<!ENTITY f SYSTEM "file:///etc/hostname">]><note><tit
 
 @pytest.mark.parametrize("reply", [BOMB, OUTSIDE, OUTSIDE.replace("SYSTEM", 'PUBLIC "x"')])
 def test_a_document_type_is_refused_unread(reply: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = verdict("markup:xml", NOTE, reply)
     assert found.passed is None
     assert "document type" in found.reason
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_xml_of_any_depth_is_judged() -> None:
@@ -247,9 +247,9 @@ MERGING = "a: &x0 {q: 1}\n" + "".join(f"k{n}: &x{n}\n  <<: [*x{n - 1}, *x{n - 1}
 
 @pytest.mark.parametrize("reply", [DOUBLING, MERGING, "a: &self\n  me: *self\nb: 1"])
 def test_an_alias_is_never_expanded(reply: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert verdict("markup:yaml", KEYS, reply).passed
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_nothing_is_constructed_from_yaml(tmp_path: Path) -> None:
@@ -286,9 +286,9 @@ def test_other_ways_to_write_keys_pass(reply: str) -> None:
     ids=["brackets", "dashes", "long"],
 )
 def test_yaml_too_deep_or_too_long_is_not_judged(reply: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert verdict("markup:yaml", KEYS, reply).passed is None
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_without_its_library_yaml_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,10 +392,10 @@ CHAIN = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(
     ids=lambda content: json.dumps(content)[:40],
 )
 def test_unsafe_and_wrong_schemas_are_refused_soon(content: dict[str, Any]) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(VerifierError):
         schema(content, "aaaa")
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "[" * 9_000, "{" + " " * 20_001 + "}"])
@@ -405,18 +405,18 @@ def test_what_is_no_schema_is_refused(text: str) -> None:
 
 
 def test_a_catastrophic_pattern_in_a_schema_takes_linear_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert schema({"pattern": "^(a+)+$"}, "a" * 50_000 + "!").passed is False
     assert schema({"pattern": "^(a+)+$"}, "a" * 50_000).passed
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_unique_items_take_linear_time() -> None:
     items = [{"n": n} for n in range(20_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     assert schema({"uniqueItems": True}, items).passed
     assert schema({"uniqueItems": True}, [*items, {"n": 7}]).passed is False
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 def test_a_property_may_be_called_like_a_keyword() -> None:

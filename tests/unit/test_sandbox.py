@@ -29,6 +29,13 @@ QUICK = Limits(wall_s=1.0, memory_bytes=128 * 2**20)
 TWICE = "def twice(x):\n    return 2 * x\n"
 
 
+def wait_for_a_child(pid: int) -> None:
+    """Until the box has begun a job, which is a process of its own."""
+    deadline = time.monotonic() + 60
+    while not children(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module", params=WORKING or ["none"])
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     if not WORKING:
@@ -215,7 +222,7 @@ def test_a_box_killed_during_a_job_takes_the_job_with_it(sandbox: Sandbox) -> No
         below: list[int] = []
 
         def kill() -> None:
-            time.sleep(0.5)
+            wait_for_a_child(box.pid)
             look = [box.pid]
             while look:
                 look += children(found := look.pop())
@@ -263,7 +270,7 @@ def test_nothing_is_left_when_the_parent_is_killed(sandbox: Sandbox, tmp_path: P
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     box = int(parent.stdout.readline())
-    time.sleep(0.5)
+    wait_for_a_child(box)
     look, below = [box], [box]
     while look:
         more = children(look.pop())

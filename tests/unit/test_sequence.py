@@ -104,9 +104,9 @@ def test_what_is_written_as_a_json_list_is_read_back(answers):
     ],
 )
 def test_hostile_replies_are_wrong_and_take_linear_time(reply):
-    began = time.perf_counter()
+    began = time.process_time()
     assert VERIFIER.verify(record("gold", "answer"), reply).passed is False
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
 
 
 # ---------------------------------------------------------------- comparing

@@ -125,9 +125,9 @@ def test_spans_are_few_in_order_and_found_in_linear_time(name: str) -> None:
         for kind in types.values():
             if kind.family in ("language", "change_case") and name == "words":
                 continue  # the language detector is the slow part there
-            began = time.perf_counter()
+            began = time.process_time()
             verdict = kind.verify(kind.validated(kind.examples[0].params), reply)
-            assert time.perf_counter() - began < 10, kind.id
+            assert time.process_time() - began < 10, kind.id
             assert len(verdict.spans) <= MOST_SPANS
             assert list(verdict.spans) == sorted(verdict.spans)
             assert all(0 <= start <= stop <= len(reply) for start, stop in verdict.spans)

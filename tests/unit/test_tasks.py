@@ -84,9 +84,9 @@ def test_a_pattern_may_be_up_to_a_limit():
 
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|a)*b", "((a*)*)*b", "(a|aa)*b", "(" * 290 + "a*" + ")" * 290 + "b"])
 def test_patterns_that_make_backtracking_explode_take_linear_time(pattern):
-    began = time.perf_counter()
+    began = time.process_time()
     assert not formal.language(pattern).holds("a" * 100_000)
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
 
 
 def test_letters_outside_the_alphabet_belong_to_nothing():
@@ -351,10 +351,10 @@ def test_a_generated_string_is_told_what_it_lacks():
 
 @pytest.mark.parametrize("reply", ["a" * 300_000, " " * 300_000 + "a", '"' * 300_000, "." * 300_000, "1," * 150_000])
 def test_a_long_reply_is_judged_wrong_in_linear_time(reply):
-    began = time.perf_counter()
+    began = time.process_time()
     for kind in TYPES:
         assert kind.verify(kind.examples[0].params, reply).passed is False
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 # ---------------------------------------------------------------- held-out instances

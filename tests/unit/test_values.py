@@ -160,9 +160,9 @@ def test_no_large_number_passes_without_being_exercised() -> None:
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", "(.*)*x", "(a{1,30}){1,30}"])
 def test_a_hostile_pattern_does_not_hang(pattern: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert verdict("values:pattern", {"pattern": pattern}, "a" * 100_000 + "!").passed is not True
-    assert time.perf_counter() - began < SOON_S
+    assert time.process_time() - began < SOON_S
 
 
 @pytest.mark.parametrize(

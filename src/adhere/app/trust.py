@@ -7,10 +7,12 @@ carries a seal over its `run.json` and its place, made with a key that only this
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +94,14 @@ def _key() -> bytes:
     path = cache_folder() / "seal.key"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_bytes()
-        else:
-            key = secrets.token_bytes(32)
+        if not path.exists():
+            handle, made = tempfile.mkstemp(dir=path.parent, prefix=".seal-")  # for this user's eyes alone
             with os.fdopen(handle, "wb") as file:
-                file.write(key)
+                file.write(secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(made, path)  # whole or not there, and never in the place of another process's
+            Path(made).unlink()
+        key = path.read_bytes()
     if len(key) != 32:
         raise StoreError(f"{path} should hold 32 bytes, found {len(key)}", "Delete it; a new one is made.")
     return key
