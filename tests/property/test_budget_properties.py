@@ -85,7 +85,7 @@ def test_a_resumed_session_goes_on_with_what_is_left(
     taken = [one for _, one in zip(range(cut), running, strict=False)]
     running.close()  # type: ignore[attr-defined]
     kept = {position for position, reply in taken if not reply.error.startswith(BUDGET_SPENT)}
-    second = Ledger.from_dict(first.to_dict())
+    second = Ledger(dict(first.stages), first.elapsed_s)
     owed = [ask for position, ask in enumerate(asks) if position not in kept]
     list(metered(Busy(seed + 1, 8), second, Budget(tokens=limit)).generate(owed))
     assert second.total.tokens <= limit

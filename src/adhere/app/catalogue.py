@@ -18,7 +18,7 @@ Made from the code by `python .ci/check_documents.py --write`; do not edit. Each
 `adhere show METHOD` prints its idea and settings, `adhere prove METHOD` runs its experiment.
 
 Status: `sketch` has no experiment, `runs` has one that was not run on a real model, `tiny` holds on the embedded 135M
-model, `refuted` does not hold there, `stale` was proved with other code.
+model, `full` at a larger size, `refuted` does not hold there, `stale` was proved with other code.
 """
 
 
@@ -99,7 +99,7 @@ def show_command(method: str, as_json: bool) -> int:
 
 
 def methods_table() -> str:
-    """The methods with a proof, one line each, for the README; best effect first within an arrow."""
+    """The methods with a proof, one line each, for the README; in the order of the catalogue."""
     lines = [
         "| Method | Arrow | Status | Claim at 135M | Baseline | Treated | Difference (95 %) |",
         "|---|---|---|---|---|---|---|",

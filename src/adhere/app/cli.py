@@ -47,14 +47,15 @@ def _option(*names: str, **details: Any) -> Callable[[Any], Any]:
 
 
 FILE = click.Path(path_type=Path)
-# The same options with the same meaning wherever they stand.
+# Options that several verbs share. `-o` stands for what a verb writes: rows, a model, or the folder of its runs.
 model_option = _option(
     "--model",
     "model_name",
     default=DEFAULT_MODEL,
     show_default=True,
     metavar="MODEL",
-    help="smollm2-135m, a folder, FILE.gguf, hub:OWNER/NAME, http://HOST/v1#NAME, or scripted.",
+    help="smollm2-135m, a folder, FILE.gguf, hub:OWNER/NAME, http://HOST/v1#NAME, replay:FILE or scripted; a local one "
+    "takes an adapter: MODEL+adapter:FOLDER.",
 )
 seed_option = _option("--seed", type=int, default=0, show_default=True, help="Decides everything that is drawn.")
 cache_option = _option("--no-cache", is_flag=True, help="Ask anew what earlier runs have asked already.")
@@ -230,6 +231,7 @@ def verify(**options: Any) -> None:
 @seed_option
 @limit_option
 @rows_option
+@cache_option
 @workers_option
 @ray_option
 @shard_option

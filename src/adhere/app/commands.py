@@ -124,7 +124,8 @@ def select_command(**options: Any) -> int:
         }
         refuse_unmet(module, "select", {"model", *(name for name, one in offered.items() if one is not None)})
         if "model" in takes(module, "select"):
-            offered["model"] = stack.enter_context(through_cache(open_generator(options["model_name"])))
+            model = open_generator(options["model_name"])
+            offered["model"] = stack.enter_context(through_cache(model, not options["no_cache"]))
         kept, dropped = divided(call(module, "select", offered))
     return write_outcome(options["output"], kept, dropped, options["as_json"])
 
@@ -292,6 +293,8 @@ def resume_command(
         from adhere.app import comparing, improve, proving  # below these is torch
 
         if verb == "prove":
+            if any(shared):
+                say("A proof that was stopped is gone on with in one process.")
             return proving.go_on(chosen, as_json, use_cache)
         if verb == "compare":
             return comparing.go_on(chosen, as_json, use_cache, executor)

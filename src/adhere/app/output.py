@@ -17,6 +17,8 @@ from adhere.core.step import Dropped
 from adhere.data.read import RejectedRow
 from adhere.store.files import explained, write_atomically
 
+TOLD = 5  # rows set aside that are told one by one
+
 
 def check_file(path: Path | None) -> None:
     """Refuse, before anything is paid for, an output file that could not be written; None is stdout."""
@@ -102,12 +104,18 @@ def beside(path: Path | None) -> Path | None:
     return path.with_name(path.stem + ".dropped.jsonl") if path is not None and not _is_special(path) else None
 
 
-def tell_rejected(source: Path, rejected: Sequence[RejectedRow]) -> None:
-    """Say on stderr which rows of a file were set aside, and why; the first five one by one."""
-    for row in rejected[:5]:
+def tell_rejected(
+    source: Path, rejected: Sequence[RejectedRow], count: int | None = None, place: Path | None = None
+) -> None:
+    """Say on stderr which rows of a file were set aside, and why; the first few one by one.
+
+    `rejected` may be the first `TOLD` of `count`, and `place` where all of them stand.
+    """
+    for row in rejected[:TOLD]:
         say(f"{source}:{row.line}: set aside: {row.reason}")
-    if len(rejected) > 5:
-        say(f"{source}: {len(rejected) - 5} further rows set aside")
+    further = (len(rejected) if count is None else count) - TOLD
+    if further > 0:
+        say(f"{source}: {further:,} further rows set aside{f': {place}' if place else ''}")
 
 
 def print_json(value: Any) -> None:

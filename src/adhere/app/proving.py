@@ -22,7 +22,7 @@ from adhere.app.caching import through_cache
 from adhere.app.display import TerminalProgress, say
 from adhere.app.output import check_folder, print_json
 from adhere.app.proof_page import write_proof_page
-from adhere.app.session import begin_run, model_inputs, model_of, plan_of, working
+from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, working
 from adhere.app.workers import executor_for
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, SettingsError
 from adhere.core.executor import OneProcess, in_order
@@ -125,7 +125,7 @@ def _chosen(names: Sequence[str], choose: str | None) -> list[Entry]:
 
 def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
     """`adhere resume` of a proof: walk it again, asking only for what is missing."""
-    plan = plan_of(folder, "prove", lambda one: entry(one.settings["method"]), frozenset({"model", "model_name"}))
+    plan = plan_of(folder, "prove", lambda one: entry(one.settings["method"]), MODEL_INPUTS)
     found = entry(plan.settings["method"])
     if plan.settings["code"] != fingerprint(found):
         raise SettingsError(

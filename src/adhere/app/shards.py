@@ -27,8 +27,8 @@ import msgspec
 from adhere.app.accounts import Account, Bill, beside_plan, chosen_price, read_bill, write_bill
 from adhere.app.asking import open_generator
 from adhere.app.display import TerminalProgress, say
-from adhere.app.output import beside, check_file, print_json, write_lines
-from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, plan_of, released, working
+from adhere.app.output import TOLD, beside, check_file, print_json, tell_rejected, write_lines
+from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, released, working
 from adhere.app.shard import (
     COUNTED,
     DROPPED,
@@ -55,7 +55,6 @@ from adhere.store.files import explained, file_hash
 from adhere.store.run import Plan, Run, is_finished, read_about
 
 BLOCK = 1 << 20
-TOLD = 5
 _BESIDE = "source"  # in run.json: where the rows were read from, as an absolute path
 
 
@@ -124,12 +123,7 @@ def go_on(folder: Path, as_json: bool, use_cache: bool, executor: Executor | Non
     """`adhere resume`: do the shards that are left."""
     verb = read_about(folder)["plan"].get("verb", "")
     plan = plan_of(folder, verb, _how, frozenset({"rows"}) | (MODEL_INPUTS if verb == "synth" else frozenset()))
-    model = open_generator(plan.inputs["model_name"]) if verb == "synth" else None
-    if model is not None and model.fingerprint != plan.inputs["model"]:
-        raise StoreError(
-            f"the model {plan.inputs['model_name']!r} is not the one that this run began with",
-            f"Bring the old weights back, or start a new run with: adhere {verb}",
-        )
+    model = model_of(plan) if verb == "synth" else None
     run = Run.open(folder)
     with released(run):
         source, delivery = _beside_plan(run)
@@ -277,10 +271,7 @@ def _tell_rejected(job: Job, shards: list[ShardDone]) -> None:
     if not sum(one.kept + one.dropped for one in shards):
         shutil.rmtree(job.run.folder, ignore_errors=True)  # there is nothing in it
         raise nothing_good(job.source, first, count, ROW_FORMS)
-    for row in first:
-        say(f"{job.source}:{row.line}: set aside: {row.reason}")
-    if count > TOLD:
-        say(f"{job.source}: {count - TOLD:,} further rows set aside: {path}")
+    tell_rejected(job.source, first, count, path)
 
 
 def _told(job: Job, shards: list[ShardDone], counted: Counted) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from adhere.app.display import TerminalProgress, one_line, say
-from adhere.app.output import check_file, encoded, print_json, tell_rejected, write_lines
+from adhere.app.output import TOLD, check_file, encoded, print_json, tell_rejected, write_lines
 from adhere.app.workers import executor_for, usable_cores
 from adhere.core.cleaning import clean
 from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, DataError, SettingsError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from adhere.evals.floor import ConstantScore, Floor
     from adhere.evals.judging import FloorSample, Judged, Tally
 
-TOLD = 5  # rows set aside that are told one by one
 BEST = 10  # constant answers that are printed
 
 
@@ -141,9 +140,9 @@ class _SetAside:
 
     def add(self, rejected: Sequence[RejectedRow]) -> None:
         """Tell and count."""
-        self._first += rejected[: TOLD - len(self._first)]
-        for row in rejected[: max(0, TOLD - self.count)]:
-            say(f"{self._source}:{row.line}: set aside: {row.reason}")
+        new = rejected[: TOLD - len(self._first)]
+        tell_rejected(self._source, new)
+        self._first += new
         self.count += len(rejected)
 
     def finish(self, good: int) -> None:
@@ -153,8 +152,7 @@ class _SetAside:
             from adhere.evals.judging import nothing_good
 
             raise nothing_good(self._source, self._first, self.count, ROW_FORMS)
-        if self.count > TOLD:
-            say(f"{self._source}: {self.count - TOLD} further rows set aside")
+        tell_rejected(self._source, (), self.count)
 
 
 def _tell(tally: Tally, floor: Floor | None, sample: FloorSample) -> None:

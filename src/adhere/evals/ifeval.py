@@ -19,7 +19,6 @@ import msgspec
 
 from adhere.core.benchmark import Benchmark
 from adhere.core.errors import DataError, VerifierError
-from adhere.core.model import Sampling
 from adhere.core.record import Check, Record, content_hash, user
 from adhere.core.statistics import Proportion, paired_difference, proportion_interval
 from adhere.evals.floor import Floor
@@ -28,7 +27,6 @@ from adhere.verify.catalogue import IFEVAL_TYPES
 from adhere.verify.constraint import ConstraintType
 from adhere.verify.score import ConstraintVerifier
 
-SAMPLING = Sampling(max_tokens=1280)  # the published protocol: greedy, chat template, at most 1,280 new tokens
 LEVELS = ("prompt_strict", "instruction_strict", "prompt_loose", "instruction_loose")
 _HINT = "Expected IFEval's form: key, prompt, instruction_id_list, kwargs (one object per instruction)."
 

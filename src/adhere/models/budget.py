@@ -17,11 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from adhere.core.errors import AdhereError, StoreError
+from adhere.core.errors import AdhereError
 from adhere.core.model import INSIDE, Ask, Generates, Reply, Scored, Scores, Trains, pass_on
 from adhere.core.record import Message, canonical_json
 from adhere.models.limits import Budget, parse_budget
@@ -229,27 +228,8 @@ class Ledger:
             budget.currency,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        stages = {stage: msgspec.structs.asdict(spent) for stage, spent in self.stages.items()}
-        return {"elapsed_s": self.elapsed_s, "stages": stages}
-
-    @classmethod
-    def from_dict(cls, values: Any, clock: Callable[[], float] | None = None) -> Ledger:
-        """The ledger of an earlier session, to go on with. Raises `StoreError` when it is not one."""
-        try:
-            saved = msgspec.convert(values, _Saved)
-        except msgspec.ValidationError as error:
-            raise StoreError(f"this is not a saved ledger: {error}") from None
-        return cls(saved.stages, saved.elapsed_s, clock)
-
     def _here(self) -> Spent:
         return self.stages.setdefault(self.stage, Spent())
-
-
-class _Saved(msgspec.Struct):
-    elapsed_s: float = 0.0
-    stages: dict[str, Spent] = {}
 
 
 def _sum(one: Spent, other: Spent) -> Spent:
