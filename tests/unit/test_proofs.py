@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from adhere.app.cli import app
-from adhere.app.proving import forget_models
-from adhere.core.errors import StoreError
+from adhere.app.proving import forget_models, prove_command
+from adhere.core.errors import AdhereError, DataError, StoreError
 from adhere.core.proof import Proof, Relation, holds
 from adhere.core.statistics import Interval
 from adhere.evals.lab import Lab
@@ -176,3 +176,24 @@ def test_the_models_of_a_finished_proof_are_taken_away_and_nothing_else(tmp_path
     forget_models(run)
     assert {path.name for path in run.folder.iterdir()} == before - {"models"}
     run.close()
+
+
+def test_an_experiment_that_ends_with_an_error_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from adhere.methods.steer import decrim
+
+    def broken(lab: Lab) -> Proof:
+        raise DataError("expected rows, found none", "Give some.")
+
+    monkeypatch.setattr(decrim, "prove", broken)
+    options = {"model_name": "scripted", "runs_folder": tmp_path / "runs", "seeds": 1, "no_cache": True, "keep": False}
+    shared = {"workers": None, "ray": None, "as_json": True}
+    with pytest.raises(AdhereError, match="1 of 2 experiments ended with an error: decrim"):
+        prove_command(["decrim", "verbalizers"], None, **options, **shared)
+    said = capsys.readouterr()
+    assert "decrim ended with an error: expected rows, found none" in said.err
+    assert [one["method"] for one in json.loads(said.out)] == ["verbalizers"]
+    with pytest.raises(AdhereError, match="expected rows, found none") as told:
+        prove_command(["decrim"], None, **options | {"runs_folder": tmp_path / "again"}, **shared)
+    assert (told.value.hint, told.value.code) == ("Give some.", DataError.code)

@@ -24,7 +24,7 @@ from adhere.app.output import check_folder, print_json
 from adhere.app.proof_page import write_proof_page
 from adhere.app.session import MODEL_INPUTS, begin_run, model_inputs, model_of, plan_of, working
 from adhere.app.workers import executor_for
-from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, SettingsError
+from adhere.core.errors import EXIT_FINE, EXIT_NOT_MET, AdhereError, SettingsError
 from adhere.core.executor import OneProcess, in_order
 from adhere.core.model import Generates, Trains
 from adhere.core.progress import Progress, silent
@@ -64,14 +64,20 @@ class ProofJob(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """A proof, and the run folder that it was made in."""
+    """A proof, and the run folder that it was made in; or what ended its experiment."""
 
-    proof: Proof
-    folder: str
+    proof: Proof | None
+    folder: str = ""
+    trouble: str = ""
+    hint: str = ""
+    code: int = 0
 
 
 def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> int:
-    """Prove the methods named, or those that `choose` says: `all` with an experiment, or `stale`."""
+    """Prove the methods named, or those that `choose` says: `all` with an experiment, or `stale`.
+
+    An experiment that ends with an error is told and costs the others nothing; the exit status is that of its error.
+    """
     chosen = _chosen(names, choose)
     check_folder(options["runs_folder"], "--runs")
     spec, runs = options["model_name"], str(options["runs_folder"].absolute())
@@ -79,13 +85,26 @@ def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> i
     seeds = SEEDS if options["seeds"] is None else tuple(range(options["seeds"]))
     jobs = [ProofJob(one.name, spec, opening, seeds, runs, not options["no_cache"]) for one in chosen]
     outcomes: list[Proof] = []
+    failed: dict[str, Made] = {}
     with executor_for(options["workers"], options["ray"]) as executor:
         made = (executor or OneProcess()).run(proved_in_a_folder, jobs, named=lambda job: f"the proof of {job.method}")
         for found, one in zip(chosen, in_order(made), strict=True):
-            _bring_here(one, found, options["keep"])
-            outcomes.append(one.proof)
-    if options["as_json"]:
-        print_json(outcomes if choose or len(outcomes) > 1 else outcomes[0])
+            if one.proof is None:
+                failed[found.name] = one
+                say(f"{found.name} ended with an error: {one.trouble}")
+            else:
+                _bring_here(one.proof, Path(one.folder), found, options["keep"])
+                outcomes.append(one.proof)
+    if options["as_json"] and outcomes:
+        print_json(outcomes if choose or len(chosen) > 1 else outcomes[0])
+    if failed:
+        last = next(reversed(failed.values()))
+        if len(chosen) == 1:
+            raise AdhereError(last.trouble, last.hint, last.code)
+        raise AdhereError(
+            f"{len(failed)} of {len(chosen)} experiments ended with an error: {', '.join(failed)}",
+            "What ended each is said above; what was proved is stored.", last.code,
+        )  # fmt: skip
     return EXIT_FINE if all(one.holds for one in outcomes) else EXIT_NOT_MET
 
 
@@ -93,20 +112,22 @@ def proved_in_a_folder(job: ProofJob) -> Iterator[Made]:
     """The proof of a job, made in a run folder of its own; what a worker does."""
     found, model = entry(job.method), opened(job.opening)
     settings = {"method": found.name, "code": fingerprint(found), "seeds": list(job.seeds)}
-    run = begin_run(Path(job.runs), Plan("prove", settings, model_inputs(job.spec, model)), {})
-    yield Made(_work(run, found, model, use_cache=job.use_cache), str(run.folder))
+    try:
+        run = begin_run(Path(job.runs), Plan("prove", settings, model_inputs(job.spec, model)), {})
+        yield Made(_work(run, found, model, use_cache=job.use_cache), str(run.folder))
+    except AdhereError as error:
+        yield Made(None, trouble=error.message, hint=error.hint, code=error.code)
 
 
-def _bring_here(made: Made, found: Entry, keep: bool) -> None:
+def _bring_here(proof: Proof, folder: Path, found: Entry, keep: bool) -> None:
     """Say what came out, store it where it is to be kept, and write what a worker of another machine left there."""
-    folder = Path(made.folder)
     if not folder.is_dir():
         folder.mkdir(parents=True)
-        write_proof(made.proof, folder / "proof.json")
-        write_proof_page(made.proof, found, folder / "report.html")
+        write_proof(proof, folder / "proof.json")
+        write_proof_page(proof, found, folder / "report.html")
     if keep:
-        write_proof(made.proof)
-    say(f"{found.name} {made.proof.verdict}")
+        write_proof(proof)
+    say(f"{found.name} {proof.verdict}")
     say(f"Report: {folder / 'report.html'}")
 
 
@@ -132,7 +153,7 @@ def go_on(folder: Path, as_json: bool, use_cache: bool) -> int:
             f"{found.name} has changed since this proof began", f"Begin anew: adhere prove {found.name}"
         )
     proof = _work(Run.open(folder), found, model_of(plan), use_cache=use_cache)
-    _bring_here(Made(proof, str(folder)), found, keep=False)
+    _bring_here(proof, folder, found, keep=False)
     if as_json:
         print_json(proof)
     return EXIT_FINE if proof.holds else EXIT_NOT_MET
