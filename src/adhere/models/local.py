@@ -18,7 +18,7 @@ from adhere.models.engine_choice import (
     named_engine,
 )
 from adhere.models.fidelity import require_scoring
-from adhere.models.memory import release_freed
+from adhere.models.memory import LOADED, release_freed
 from adhere.models.prepared import PreparedWeights
 from adhere.models.weights import check_weights, read_note
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class LocalModel:
     """A model on this machine: `Generates`, `Scores`, `Steps` and `Trains`.
 
-    The engine is loaded on the first `generate` and freed by `close` or at the end of a `with` block; the model can be
-    asked again afterwards.
+    The engine is loaded on the first `generate` and freed by `close`, at the end of a `with` block, or when several
+    other models were asked since (`memory.Loaded`); the model can be asked again afterwards.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class LocalModel:
         self._engine: Engine | None = None
         self._scorer: Scorer | None = None
         self._box: WhiteBox | None = None
+        self._asked = 0  # calls of `generate` that go on
         self.chat = ChatTokenizer(folder)
 
     @property
@@ -84,8 +85,19 @@ class LocalModel:
 
     def generate(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Reply]]:
         """Yield `(position, reply)` as replies finish."""
-        if asks:
+        if not asks:
+            return
+        LOADED.enter(self)
+        self._asked += 1
+        try:
             yield from self._running().generate(asks)
+        finally:
+            self._asked -= 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call of `generate` goes on."""
+        return not self._asked
 
     def score(self, pairs: Sequence[tuple[tuple[Message, ...], str]]) -> list[Scored]:
         """Log-probabilities of replies in nats, computed with torch; the end-of-turn token counts.
@@ -116,6 +128,7 @@ class LocalModel:
 
     def white_box(self) -> WhiteBox:
         """The model with its inside open, computed with torch; scoring uses the same weights."""
+        LOADED.enter(self)
         if self._box is None:
             from adhere.models.llama import llama_from_state, read_shape
             from adhere.models.white_box import WhiteBox, context_of
