@@ -192,7 +192,7 @@ def test_an_experiment_that_ends_with_an_error_costs_the_others_nothing(
     with pytest.raises(AdhereError, match="1 of 2 experiments ended with an error: decrim"):
         prove_command(["decrim", "verbalizers"], None, **options, **shared)
     said = capsys.readouterr()
-    assert "decrim ended with an error: expected rows, found none" in said.err
+    assert "decrim ended with an error: expected rows, found none\nGive some." in said.err
     assert [one["method"] for one in json.loads(said.out)] == ["verbalizers"]
     with pytest.raises(AdhereError, match="expected rows, found none") as told:
         prove_command(["decrim"], None, **options | {"runs_folder": tmp_path / "again"}, **shared)

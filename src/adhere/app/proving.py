@@ -76,7 +76,8 @@ class Made(msgspec.Struct, frozen=True):
 def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> int:
     """Prove the methods named, or those that `choose` says: `all` with an experiment, or `stale`.
 
-    An experiment that ends with an error is told and costs the others nothing; the exit status is that of its error.
+    An experiment that ends with an error is told and costs the others nothing; the exit status is then that of the last
+    such error.
     """
     chosen = _chosen(names, choose)
     check_folder(options["runs_folder"], "--runs")
@@ -92,6 +93,8 @@ def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> i
             if one.proof is None:
                 failed[found.name] = one
                 say(f"{found.name} ended with an error: {one.trouble}")
+                if one.hint:
+                    say(one.hint)
             else:
                 _bring_here(one.proof, Path(one.folder), found, options["keep"])
                 outcomes.append(one.proof)
@@ -103,7 +106,7 @@ def prove_command(names: Sequence[str], choose: str | None, **options: Any) -> i
             raise AdhereError(last.trouble, last.hint, last.code)
         raise AdhereError(
             f"{len(failed)} of {len(chosen)} experiments ended with an error: {', '.join(failed)}",
-            "What ended each is said above; what was proved is stored.", last.code,
+            "What ended each is said above; the others are proved, in their run folders.", last.code,
         )  # fmt: skip
     return EXIT_FINE if all(one.holds for one in outcomes) else EXIT_NOT_MET
 

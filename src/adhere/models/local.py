@@ -160,6 +160,7 @@ class LocalModel:
         self.close()
 
     def _scoring(self) -> Scorer:
+        LOADED.enter(self)
         if self._scorer is None:
             from adhere.models.scoring import Scorer
 
